@@ -1,0 +1,107 @@
+"""Danmaku: a comment is checked, numbered, sampled when the crowd is loud, and told to the room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Protocol, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from gameplay.play import Code, Command, Event, Flow, Refusal, Role, ViewerId
+from gameplay.text import graphemes, most_marks
+
+MOST_GRAPHEMES = 100
+MOST_CODE_POINTS = 200
+MOST_BYTES = 800
+MOST_MARKS = 4  # combining marks on one base
+
+CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$")]
+
+
+class Say(Command, frozen=True, tag="chat.say"):
+    text: str
+    reply_to: CommentId | UnsetType = UNSET
+    mentions: Annotated[tuple[ViewerId, ...], Meta(max_length=5)] = ()
+
+
+class Message(Event, frozen=True, tag="chat.message"):
+    id: str
+    ts: int
+    from_: str = field(name="from")
+    name: str
+    role: Role
+    text: str
+    reply_to: str | UnsetType = UNSET
+    mentions: tuple[str, ...] = ()
+
+
+class Mentioned(Event, frozen=True, tag="chat.mentioned"):
+    """For the one who is named in a comment, also when the room was not shown it."""
+
+    by: str
+    id: str
+    text: str
+    of: str | UnsetType = UNSET
+
+
+class Sampled(Event, frozen=True, tag="chat.sampled"):
+    """How many of how many comments were shown since the last of these."""
+
+    shown: int
+    total: int
+
+
+PLAY = Flow((Say,), (Message, Mentioned, Sampled))
+
+
+class Said(Struct, gc=False):
+    """What a viewer said last, so that it is not said twice: folded text, room time in ms, idempotency key."""
+
+    text: str
+    at: float
+    idem: str = ""
+
+
+def too_much(text: str) -> Refusal | None:
+    """Judge the length of a cleaned text."""
+    if not text:
+        return Refusal(Code.TEXT_EMPTY, message="the text is empty")
+    if (
+        len(text) > MOST_CODE_POINTS
+        or graphemes(text) > MOST_GRAPHEMES
+        or len(text.encode()) > MOST_BYTES
+        or most_marks(text) > MOST_MARKS
+    ):
+        return Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
+    return None
+
+
+def repeats(said: list[Said], text: str, now: float, within_ms: float) -> bool:
+    """Tell whether this folded text was said lately; forgets what is older."""
+    said[:] = [one for one in said if now - one.at < within_ms]
+    return any(one.text == text for one in said)
+
+
+class Ranked(Protocol):
+    """A comment that waits to be shown."""
+
+    @property
+    def staff(self) -> bool: ...
+
+
+Comment = TypeVar("Comment", bound=Ranked)
+
+
+def sample(
+    comments: Sequence[Comment], places: int, pick: Callable[[Sequence[Comment], int], list[Comment]]
+) -> list[Comment]:
+    """Those that the room is shown, best first: all of the staff's, and as many others as there are places.
+
+    ``pick`` draws that many without favour (``random.sample``); what is drawn keeps its order.
+    """
+    staff = [one for one in comments if one.staff]
+    crowd = [one for one in comments if not one.staff]
+    if len(crowd) > places:
+        lucky = set(map(id, pick(crowd, places)))
+        crowd = [one for one in crowd if id(one) in lucky]
+    return staff + crowd

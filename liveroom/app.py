@@ -1,0 +1,319 @@
+"""The only place where the objects of a node meet."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from msgspec.structs import replace
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from liveroom.commands import Desk
+from liveroom.door import Door
+from liveroom.gateway.front import front_of
+from liveroom.gateway.gateway import Gateway
+from liveroom.gateway.server import PortTaken, Server, listen
+from liveroom.gateway.viewer import Viewer
+from liveroom.http import dev
+from liveroom.http.api import Api
+from liveroom.hub import Hub, Limits, Room
+from liveroom.ids import Ids, base36
+from liveroom.settings import Settings, without_password
+from liveroom.store import scripts
+from liveroom.store.clock import Clock
+from liveroom.store.crowd import Crowd
+from liveroom.store.embedded import Embedded, NoServer, die_with_parent
+from liveroom.store.feed import Feed, remembered
+from liveroom.store.keys import SHARDS
+from liveroom.store.likes import Likes
+from liveroom.store.presence import Presence
+from liveroom.store.rooms import Rooms
+from liveroom.store.server import WeakServer, client, inspect
+from liveroom.tokens import Tokens
+
+log = structlog.get_logger()
+
+FEW_FILES = 10_000
+FORGET_SECONDS = 60  # people who left are forgotten after that
+DEMO = ("demo", "Demo")
+
+
+class Node:
+    """One process: its rooms, its viewers, and what it knows of Redis."""
+
+    def __init__(self, settings: Settings, urls: tuple[str, str], tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        truth, live = urls
+        wait, shards = settings.redis_seconds, settings.shards
+        self.settings = settings
+        self.tasks = tasks
+        self.name = base36(secrets.randbelow(36**6), 6)
+        self.ids = Ids(self.name)
+        self.clock = Clock()
+        self.truth = client(truth, wait)
+        self.live = client(live, wait)
+        writer = self.writer = client(live, wait, connections=1)
+        limits = Limits(**{name: getattr(settings, name) for name in Limits.__struct_fields__})
+        self.hub = Hub(limits, loop, self.clock.now_ms)
+        self.rooms = Rooms(self.truth, shards, remembered(self.hub))
+        self.crowd = Crowd(
+            writer, self.clock, shards, self.name, budget=settings.crowd_budget, seconds=wait, history=settings.history
+        )
+        self.likes = Likes(self.live, shards, self.name, wait)
+        self.presence = Presence(
+            self.live, shards, self.name, lease=settings.lease_seconds, seconds=wait, now=loop.time
+        )
+        self.feed = Feed(
+            self.hub,
+            self.rooms,
+            self.live,
+            self.clock,
+            urls=urls,
+            seconds=wait,
+            hold_seconds=settings.hold_seconds,
+            spawn=self.spawn,
+            seated=self.seated,
+        )
+        self.door = Door(
+            self.hub,
+            self.feed,
+            self.presence,
+            self.crowd,
+            heartbeat_ms=settings.heartbeat_ms,
+            connections=settings.connections,
+            window_ms=settings.window_ms,
+            spawn=self.spawn,
+        )
+        self.desk = Desk(settings, self.clock, self.ids, self.rooms, self.live, self.crowd, self.likes, self.spawn)
+        self.tokens = Tokens(settings)
+        self.gateway = Gateway(settings, self.clock, self.tokens, self.door, self.desk)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Everything that waits has this node as its parent; a surprise is logged once, here."""
+        return self.tasks.create_task(surprised(work))
+
+    def seated(self, room: Room, node: str, viewer: str, homes: int, device: str) -> None:
+        if node != self.name:
+            self.door.seated(room, viewer, homes, device)
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """The tasks that run as long as the node does."""
+        lasting = (
+            self.crowd.run(),
+            self.likes.run(),
+            self.presence.run(),
+            self.presence.ring(),
+            self.feed.run(),
+            self.feed.truth_ear.run(),
+            self.feed.crowd_ear.run(),
+            self.feed.tell_likes(),
+            self.gateway.sweep(),
+            self.seconds(),
+        )
+        return [self.spawn(work) for work in lasting]
+
+    async def seconds(self) -> None:
+        """What is done once a second for all rooms."""
+        while True:
+            await asyncio.sleep(1)
+            totals = {room.info.id: room.counted for room in self.hub.rooms.values()}
+            for room in list(self.hub.rooms.values()):
+                self.hub.second(room)
+                self.hub.forget(room, FORGET_SECONDS)
+            try:
+                await self.crowd.second(totals)
+                await self.feed.let_go(lambda room: room.info.id not in self.door.busy)
+            except (RedisError, OSError, TimeoutError):
+                continue
+
+    async def aclose(self) -> None:
+        await self.likes.flush()
+        for redis in (self.truth, self.live, self.writer):
+            await redis.aclose()
+
+    def web(self, server: list[Server]) -> Starlette:
+        """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
+        leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
+        api = Api(self.tokens, self.clock, self.hub, self.rooms, self.feed, self.desk, self.ids, leaving)
+        pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000) if self.settings.dev else []
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(self.settings.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        )
+        return Starlette(routes=[*api.routes(), *pages], middleware=[cors])
+
+
+async def surprised(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; log what nobody expected instead of taking the node down with it."""
+    try:
+        await work
+    except Exception:
+        log.exception("a task of the node failed", task=getattr(work, "__qualname__", "?"))
+
+
+def serve(settings: Settings, *, show: bool = False) -> int:
+    """Run a node in this process until it is told to stop. Gives the exit code."""
+    configure_logging()
+    raise_file_limit()
+    embedded: Embedded | None = None
+    listener: socket.socket | None = None
+    try:
+        listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
+        if not settings.redis:
+            embedded = Embedded(Path(settings.data))
+            embedded.start()
+            settings = replace(settings, redis=embedded.url)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(live(settings, listener, embedded, show))
+    except (NoServer, WeakServer, PortTaken) as error:
+        sys.stderr.write(f"liveroom: {error}\n")
+        return 2
+    finally:
+        if listener is not None:
+            listener.close()
+        if embedded is not None:
+            embedded.stop()
+    return 0
+
+
+async def live(settings: Settings, listener: socket.socket, embedded: Embedded | None, show: bool) -> None:
+    """The life of a node: check Redis, start the tasks, serve, drain, end."""
+    urls = (settings.redis, settings.live_redis or settings.redis)
+    for url in dict.fromkeys(urls):
+        report = await inspect(url)
+        if embedded is None:
+            for well, line in report.remarks:
+                (log.info if well else log.warning)(line, redis=without_password(url))
+    url = base_url(listener)
+    async with asyncio.TaskGroup() as tasks:
+        node = Node(settings, urls, tasks)
+        await prepare(node.truth, node)
+        lasting = node.start()
+        if embedded is not None:
+            lasting.append(node.spawn(embedded.keep()))
+        known: list[Server] = []
+        config = uvicorn.Config(
+            node.web(known),
+            http=front_of(node.gateway),
+            ws=Viewer,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            root_path=settings.root_path,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        )
+        server = Server(config, node.gateway.drain)
+        known.append(server)
+        actor = start_show(settings, url) if show else None
+        announce(settings, url)
+        gc.collect()
+        gc.freeze()
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            stop_show(actor)
+            for task in lasting:
+                task.cancel()
+            await node.aclose()
+
+
+async def prepare(redis: Redis, node: Node) -> None:
+    """What must stand before the first viewer: the verbs, the number of shards, the demo room."""
+    await scripts.load(redis)
+    await scripts.load(node.live)
+    kept = await redis.set(SHARDS, node.settings.shards, nx=True, get=True)
+    if kept is not None and int(kept) != node.settings.shards:
+        raise WeakServer(f"this data was written with shards = {int(kept)}; set shards to that and start again")
+    await node.clock.probe(redis)
+    node.feed.fresh = True
+    if node.settings.dev:
+        await node.rooms.create(*DEMO, "", node.ids.new(node.clock.now_ms()))
+
+
+def base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{port}"
+
+
+def announce(settings: Settings, url: str) -> None:
+    """Say what to open and what to type; and leave the address where the tools look for it."""
+    if not settings.dev:
+        log.info("serving", url=url)
+        return
+    data = Path(settings.data)
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "url").write_text(url)
+    more = "" if data == Path("./.liveroom") else f" --data {settings.data}"
+    command = ".venv/bin/liveroom" if ".venv" in sys.executable else "liveroom"
+    sys.stdout.write(
+        f"liveroom is live.\n"
+        f"  watch it       {url}/?room=demo\n"
+        f"  be the host    {url}/?room=demo&role=host\n"
+        f"  in a terminal  {command} watch demo{more}\n"
+        f"  say something  {command} send demo room.notice text=hello{more}\n"
+        f"Ctrl-C stops it.\n"
+    )
+    sys.stdout.flush()
+
+
+def start_show(settings: Settings, url: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "liveroom.show", "--url", url, "--data", settings.data, "--room", DEMO[0]]
+    guard = die_with_parent if sys.platform == "linux" else None
+    environ = os.environ | ({"LIVEROOM_SECRET": settings.secret} if settings.secret else {})
+    return subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=guard)
+
+
+def stop_show(actor: subprocess.Popen[bytes] | None) -> None:
+    if actor is None:
+        return
+    actor.send_signal(signal.SIGTERM)
+    try:
+        actor.wait(3)
+    except subprocess.TimeoutExpired:
+        actor.kill()
+        actor.wait()
+
+
+def raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < FEW_FILES:
+        log.warning("few open files are allowed: each viewer needs one; raise the hard limit (ulimit -Hn)", limit=hard)
+
+
+def configure_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

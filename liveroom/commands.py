@@ -1,0 +1,318 @@
+"""What becomes of a command, however it came: checked here, then done, then answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import structlog
+from msgspec import UNSET, Raw, Struct, json
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
+from gameplay.likes import Like
+from gameplay.play import Code, Command, Refusal, Role
+from gameplay.text import folded, shown
+from liveroom.hub import Person, Room
+from liveroom.ids import Ids
+from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
+from liveroom.protocol import HistoryGet, Notice, Pong, RoomNotice, TimePing, encode, refusal_reply
+from liveroom.settings import Settings
+from liveroom.store.clock import Clock
+from liveroom.store.crowd import Comment, Crowd
+from liveroom.store.likes import Likes
+from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
+
+log = structlog.get_logger()
+
+LONGEST_NOTICE = 400
+LATEST_MS = 2000  # a command older than that is not done any more
+
+Fields = dict[str, Any]
+Answer = Callable[[bytes], None]
+Done = Fields | Refusal
+
+
+class Actor(Protocol):
+    """Who asks: a viewer's socket, or the caller of an HTTP request."""
+
+    viewer: str
+    name: str
+    role: Role
+    person: Person
+
+    @property
+    def staff(self) -> bool: ...
+
+
+class Caller(Struct, gc=False):
+    """An actor without a socket."""
+
+    viewer: str
+    name: str
+    role: Role
+    person: Person
+
+    @property
+    def staff(self) -> bool:
+        return self.role is not Role.VIEWER
+
+
+class Asked(Struct, gc=False):
+    """A command, who gave it where and when (room time in ms), and how he is answered."""
+
+    actor: Actor
+    room: Room
+    command: Command
+    at: float
+    answer: Answer
+    always: bool = False  # HTTP: an `ok` also without a `cid`
+
+    def done(self, fields: Fields) -> None:
+        """Without a `cid` nobody waits for an `ok`."""
+        if self.command.cid is not UNSET:
+            self.answer(encode({"t": "ok", "cid": self.command.cid, **fields}))
+        elif self.always:
+            self.answer(encode({"t": "ok", **fields}))
+
+    def refused(self, refusal: Refusal) -> None:
+        self.answer(encode(refusal_reply(refusal, self.command.cid)))
+
+    def end(self, done: Done) -> None:
+        if isinstance(done, Refusal):
+            self.refused(done)
+        else:
+            self.done(done)
+
+
+class Head(Struct, rename={"from_": "from"}):
+    """The part of a comment that history is searched by."""
+
+    id: str
+    from_: str
+
+
+read_head = json.Decoder(Head).decode
+
+
+class Desk:
+    """Obeys commands. Synchronous where nothing has to be waited for; the rest is spawned."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        ids: Ids,
+        rooms: Rooms,
+        live: Redis,
+        crowd: Crowd,
+        likes: Likes,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.ids = ids
+        self.rooms = rooms
+        self.live = live
+        self.crowd = crowd
+        self.likes = likes
+        self.spawn = spawn
+        self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
+        self.verbs: dict[type[Command], Callable[[Asked], None]] = {
+            Say: self.say,
+            Like: self.like,
+            TimePing: self.ping,
+            HistoryGet: self.history,
+            RoomNotice: self.notice,
+        }
+
+    def obey(self, asked: Asked) -> None:
+        """Every command is answered, now or later, once."""
+        command, actor = asked.command, asked.actor
+        if not actor.role.may(command.needs):
+            return asked.refused(Refusal(Code.NOT_ALLOWED, {"needs": command.needs}, f"only for a {command.needs}"))
+        verb = self.verbs.get(type(command))
+        if verb is None:
+            return asked.refused(Refusal(Code.UNKNOWN_COMMAND, message="this command needs a WebSocket"))
+        if wait := self.too_fast(actor, command, asked.at / 1000):
+            return asked.refused(too_fast(wait))
+        return verb(asked)
+
+    def too_fast(self, actor: Actor, command: Command, now: float) -> float:
+        """Seconds to wait; comments and likes of viewers have buckets of their own."""
+        person = actor.person
+        if actor.staff:
+            rate = STAFF
+        elif isinstance(command, Say | Like):
+            return 0
+        else:
+            rate = OTHER.shared(person.homes)
+        if person.other is None:
+            person.other = full(rate, now)
+        return person.other.take(rate, now)
+
+    # -- danmaku --
+
+    def say(self, asked: Asked) -> None:
+        command, actor = asked.command, asked.actor
+        assert isinstance(command, Say)
+        text = shown(command.text)
+        if refusal := too_much(text) or self.too_often(asked, folded(text)):
+            return asked.refused(refusal)
+        new = self.ids.new(asked.at)
+        message = Message(
+            new,
+            int(asked.at),
+            actor.viewer,
+            actor.name,
+            actor.role,
+            text,
+            reply_to=command.reply_to,
+            mentions=command.mentions,
+        )
+        comment = Comment(new, encode(message), actor.staff, self.when_said(asked))
+        comment.mentions = self.mentions(asked, message)
+        if command.idem is not UNSET:
+            comment.once = self.once(asked)
+            comment.digest = digest(command)
+        self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
+        return None
+
+    def too_often(self, asked: Asked, text: str) -> Refusal | None:
+        """Rate, then duplicates; a resend of the same intention is neither."""
+        person, now, idem = asked.actor.person, asked.at, asked.command.idem
+        if person.said is None:
+            person.said = []
+        if idem is not UNSET and any(one.idem == idem for one in person.said):
+            return None
+        rate = self.chat_rate.shared(person.homes)
+        if person.chat is None:
+            person.chat = full(rate, now / 1000)
+        if not asked.actor.staff and (wait := person.chat.wait(rate, now / 1000)):
+            return too_fast(wait)
+        if repeats(person.said, text, now, self.settings.duplicate_seconds * 1000):
+            return Refusal(Code.DUPLICATE, message="you have just said that")
+        person.said.append(Said(text, now, "" if idem is UNSET else idem))
+        person.chat.spend()
+        return None
+
+    def when_said(self, asked: Asked) -> Callable[[str | Refusal], None]:
+        said = asked.actor.person.said
+
+        def answer(result: str | Refusal) -> None:
+            if isinstance(result, Refusal):
+                if result is TRY_LATER and said:
+                    said[:] = [one for one in said if one.at != asked.at]  # he may say it again
+                asked.refused(result)
+            else:
+                asked.done({"id": result})
+
+        return answer
+
+    def mentions(self, asked: Asked, message: Message) -> list[tuple[str, bytes]]:
+        """Whom a comment names: told in private too, for the room may not be shown it."""
+        named = dict.fromkeys(message.mentions)
+        if message.reply_to is not UNSET and (author := author_of(asked.room, message.reply_to)):
+            named[author] = None
+        named.pop(message.from_, None)
+        told = encode(Mentioned(message.from_, message.id, message.text, message.reply_to))
+        return [(viewer, told) for viewer in named]
+
+    def history(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, HistoryGet)
+        before = command.before
+        older = [one for one in asked.room.chat if before is UNSET or read_head(one).id < before]
+        asked.done({"comments": older[-command.limit :]})
+
+    # -- likes --
+
+    def like(self, asked: Asked) -> None:
+        command, actor, now = asked.command, asked.actor, asked.at / 1000
+        assert isinstance(command, Like)
+        if command.idem is not UNSET:
+            self.spawn(self.like_once(asked, command))
+            return
+        asked.end(self.count(actor, asked.room, command.n, now))
+
+    def count(self, actor: Actor, room: Room, n: int, now: float) -> Done:
+        rate = LIKES.shared(actor.person.homes)
+        if actor.person.likes is None:
+            actor.person.likes = full(rate, now)
+        bucket: Bucket = actor.person.likes
+        counted = bucket.most(rate, now, n)
+        if not counted:
+            return too_fast(bucket.wait(rate, now))
+        self.likes.add(room.info.id, actor.viewer, counted)
+        return {"counted": counted}
+
+    async def like_once(self, asked: Asked, command: Like) -> None:
+        """A resend counts nothing; it is told what the first one was told."""
+        key, mine = self.once(asked), digest(command)
+        try:
+            fresh = await self.live.set(key, f"{mine} {command.n}", nx=True, ex=REMEMBER_SECONDS)
+            if not fresh:
+                theirs, counted = bytes(await self.live.get(key) or b"").split()  # type: ignore[arg-type]
+                return asked.end({"counted": int(counted)} if theirs.decode() == mine else MISMATCH)
+            done = self.count(asked.actor, asked.room, command.n, asked.at / 1000)
+            if isinstance(done, Refusal):
+                await self.live.delete(key)
+            elif done["counted"] != command.n:
+                await self.live.set(key, f"{mine} {done['counted']}", ex=REMEMBER_SECONDS)
+            return asked.end(done)
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+
+    # -- the room --
+
+    def ping(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, TimePing)
+        asked.answer(encode(Pong(command.c0, int(asked.at), self.clock.now(), command.cid)))
+
+    def notice(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, RoomNotice)
+        text = shown(command.text)
+        if not text:
+            return asked.refused(Refusal(Code.TEXT_EMPTY, message="the notice is empty"))
+        if len(text) > LONGEST_NOTICE:
+            return asked.refused(Refusal(Code.TEXT_TOO_LONG, {"max": LONGEST_NOTICE}, "the notice is too long"))
+        self.spawn(self.tell(asked, encode(Notice(text, asked.actor.viewer)), keep="notice"))
+        return None
+
+    async def tell(self, asked: Asked, event: bytes, keep: str) -> None:
+        """A ledger event, numbered and published by the script that remembers it."""
+        try:
+            told = await self.rooms.tell(
+                asked.room.info.id,
+                event,
+                fact=self.ids.new(asked.at),
+                keep=keep,
+                once="" if asked.command.idem is UNSET else self.once(asked),
+                digest="" if asked.command.idem is UNSET else digest(asked.command),
+                not_after=asked.at + LATEST_MS,
+            )
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+        return asked.refused(told) if isinstance(told, Refusal) else asked.done({"seq": told.seq})
+
+    def once(self, asked: Asked) -> str:
+        """The key that remembers this intention; the kind of command is part of what it is compared by."""
+        return self.rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+
+
+def digest(command: Command) -> str:
+    """A hash of what a command asks for, whatever its `cid`."""
+    said = json.decode(encode(command))
+    for name in ("cid", "idem"):
+        said.pop(name, None)
+    return blake2b(json.encode(said, order="sorted"), digest_size=8).hexdigest()
+
+
+def author_of(room: Room, comment: str) -> str | None:
+    wanted = f'"id":"{comment}"'.encode()
+    found: Raw | None = next((one for one in reversed(room.chat) if wanted in bytes(one)), None)
+    return None if found is None else read_head(found).from_

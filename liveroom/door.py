@@ -1,0 +1,159 @@
+"""Admission: everybody who knocks at a room in the same moment is let in together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from gameplay.play import Role
+from liveroom.hub import Hub, Person, Room, Seat, send
+from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
+from liveroom.snapshot import snapshot
+from liveroom.store.crowd import Crowd
+from liveroom.store.feed import Feed
+from liveroom.store.presence import Presence
+
+
+class Joiner(Seat, Protocol):
+    """A connection whose token was good and that is not in the room yet."""
+
+    role: Role
+    resume: Resume | None
+    open: bool
+
+    def enter(self, room: Room, person: Person, replay: int) -> None:
+        """It is in; ``replay`` bytes of back-fill were written and may wait in its buffer."""
+
+
+class Door:
+    """Lets viewers in, one batch per room at a time, and notes who left."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        feed: Feed,
+        presence: Presence,
+        crowd: Crowd,
+        *,
+        heartbeat_ms: int,
+        connections: int,
+        window_ms: int,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self.hub = hub
+        self.feed = feed
+        self.presence = presence
+        self.crowd = crowd
+        self.heartbeat_ms = heartbeat_ms
+        self.connections = connections
+        self.window_ms = window_ms
+        self.spawn = spawn
+        self.waiting: defaultdict[str, list[Joiner]] = defaultdict(list)
+        self.busy: set[str] = set()
+        self.joins = 0
+
+    def knock(self, room: str, joiner: Joiner) -> None:
+        if not joiner.staff:
+            self.presence.came(room, joiner.viewer)
+        self.waiting[room].append(joiner)
+        if room not in self.busy:
+            self.busy.add(room)
+            self.spawn(self.answer(room))
+
+    def left(self, room: str, seat: Seat) -> None:
+        """A connection that had knocked is gone."""
+        if held := self.hub.rooms.get(room):
+            self.hub.leave(held, seat)
+        if not seat.staff:
+            self.presence.left(room, seat.viewer)
+
+    async def answer(self, room_id: str) -> None:
+        try:
+            while joiners := self.waiting.pop(room_id, []):
+                await self.let_in(room_id, joiners)
+        finally:
+            self.busy.discard(room_id)
+
+    async def let_in(self, room_id: str, joiners: list[Joiner]) -> None:
+        try:
+            room = await self.feed.hold(room_id)
+            if room is None or room.info.state != "open":
+                for joiner in joiners:
+                    joiner.gone(Close.ROOM_GONE, "there is no such room, or it is closed")
+                return
+            homes = await self.presence.note(room_id)
+            await self.catch_up(room, joiners)
+            seq, board = await self.feed.board(room)
+        except (RedisError, OSError, TimeoutError):
+            for joiner in joiners:
+                joiner.gone(Close.TRY_LATER, "the room's store does not answer; try again")
+            return
+        while room.flushed < seq:  # what the snapshot has seen must have been told to the room
+            self.hub.flush(room)
+            await asyncio.sleep(0)
+        for joiner in joiners:
+            if joiner.open:
+                self.admit(room, joiner, homes.get(joiner.viewer, 1), seq, board)
+
+    async def catch_up(self, room: Room, joiners: list[Joiner]) -> None:
+        """Somebody was told more elsewhere than this node has heard: read on before he is answered."""
+        ahead = max((one.resume.seq for one in joiners if one.resume and one.resume.epoch == room.epoch), default=0)
+        if ahead > room.seq:
+            await self.feed.fill(room)
+        while room.flushed < min(ahead, room.seq):
+            self.hub.flush(room)
+            await asyncio.sleep(0)
+
+    def admit(self, room: Room, joiner: Joiner, homes: int, seq: int, board: bytes) -> None:
+        """One synchronous step, so that no event falls between what is written here and the next tick."""
+        known = joiner.viewer in room.people
+        missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
+        if missed is None:
+            behind = self.hub.since(room, seq)
+            welcome = self.welcome(room, joiner, seq, snapshot(room, board))
+        else:
+            assert joiner.resume is not None
+            behind = [event.body for event in missed]
+            welcome = self.welcome(room, joiner, joiner.resume.seq, None)
+        send(joiner, welcome)
+        replay = 0
+        if behind:
+            frames = framed(behind, joiner.codec)
+            joiner.transport.write(frames)
+            replay = len(frames)
+        person = self.hub.sit(room, joiner)
+        person.homes = homes
+        joiner.enter(room, person, replay + len(welcome))
+        self.joins += 1
+        self.make_place(room, person, joiner, homes)
+        if not (known or joiner.staff or missed is not None):
+            self.crowd.join(room.info.id, room.window_ms(self.window_ms), joiner.name)
+
+    def welcome(self, room: Room, joiner: Joiner, seq: int, shown: Any) -> bytes:
+        viewers = max(room.viewers, self.presence.viewers(room.info.id))
+        about = About(room.info.id, room.info.title, viewers, room.likes)
+        who = Who(joiner.viewer, joiner.name, joiner.role)
+        now = int(self.hub.now_ms())
+        message = Welcome(who, about, room.epoch, seq, now, self.heartbeat_ms, shown is None)
+        return encode(message) if shown is None else encode(message)[:-1] + b',"snapshot":' + bytes(shown) + b"}"
+
+    def make_place(self, room: Room, person: Person, joiner: Joiner, homes: int) -> None:
+        """The same device again, or one connection too many: the older one goes, on other nodes too."""
+        same = [seat for seat in person.seats if seat is not joiner and seat.device == joiner.device]
+        for seat in same if joiner.device else ():
+            seat.gone(Close.REPLACED, "this device came again")
+        if len(person.seats) > self.connections:
+            person.seats[0].gone(Close.REPLACED, "too many connections; the oldest goes")
+        if homes > 1:
+            self.spawn(self.crowd.tell_seat(room.info.id, joiner.viewer, homes, joiner.device))
+
+    def seated(self, room: Room, viewer: str, homes: int, device: str) -> None:
+        """A viewer of ours sat down on another node."""
+        if person := room.people.get(viewer):
+            person.homes = homes
+            for seat in [seat for seat in person.seats if device and seat.device == device]:
+                seat.gone(Close.REPLACED, "this device came again")

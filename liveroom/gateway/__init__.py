@@ -1,0 +1,1 @@
+"""Where viewers' bytes come in and go out."""

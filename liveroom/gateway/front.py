@@ -1,0 +1,105 @@
+"""The first bytes of every connection: HTTP with deadlines, until it turns out to be a viewer's socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from liveroom.gateway.gateway import Gateway
+
+MOST_HEADER_BYTES = 16 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class Front(HttpToolsProtocol):
+    """uvicorn's HTTP, with what it leaves open closed.
+
+    A connection has ``header_start_seconds`` to say its first byte and
+    ``header_seconds`` to end its headers, which have a size; bytes behind an
+    upgrade request are handed on; and nothing of this object outlives the upgrade.
+    """
+
+    gateway: Gateway
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.head_bytes = 0
+        self.reading_head = True
+        self.deadline: asyncio.TimerHandle | None = None
+        self.expect_within(self.gateway.settings.header_start_seconds)
+
+    def expect_within(self, seconds: float) -> None:
+        self.expect_nothing()
+        self.deadline = self.loop.call_later(seconds, self.too_late)
+
+    def expect_nothing(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def too_late(self) -> None:
+        self.deadline = None
+        self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self.reading_head:
+            if self.head_bytes == 0:
+                self.expect_within(self.gateway.settings.header_seconds)
+            self.head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                return self.become_viewer(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.expect_nothing()
+            self.send_400_response("Invalid HTTP request received.")
+            return None
+        if self.reading_head and self.head_bytes > MOST_HEADER_BYTES:
+            self.expect_nothing()
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+        return None
+
+    def on_headers_complete(self) -> None:
+        self.expect_nothing()
+        self.reading_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.head_bytes, self.reading_head = 0, True
+
+    def become_viewer(self, leftover: bytes) -> None:
+        """Hand the transport over, with the request written out again for the WebSocket handshake."""
+        self.expect_nothing()
+        self.connections.discard(self)
+        lines = [self.scope["method"].encode(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            lines += [name, b": ", value, b"\r\n"]
+        viewer = self.gateway.viewer(self.transport)
+        self.transport.set_protocol(viewer)
+        viewer.connection_made(self.transport)
+        viewer.data_received(b"".join([*lines, b"\r\n"]))
+        if leftover:
+            viewer.data_received(leftover)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Cut the references by which parser, transport and this object keep each other alive."""
+        nothing: Any = None
+        self.parser = self.transport = self.flow = self.scope = self.headers = nothing
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.expect_nothing()
+        super().connection_lost(exc)
+
+
+def front_of(gateway: Gateway) -> type[Front]:
+    """The class that uvicorn makes an object of for each connection."""
+    return type("Front", (Front,), {"gateway": gateway})

@@ -1,0 +1,376 @@
+"""One viewer's socket: frames in, commands out; the hub writes to its transport directly.
+
+An ``asyncio.Protocol`` over the sans-I/O core of ``websockets``. There is no task,
+queue or coroutine per viewer: what comes in is obeyed at once or handed to the
+door, and time comes from the gateway's sweep, which looks at each viewer once a
+second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+
+from websockets.exceptions import NegotiationError
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from gameplay.play import Command, Role
+from liveroom.commands import Asked
+from liveroom.gateway.origin import origin_allowed
+from liveroom.hub import Person, Room, send
+from liveroom.protocol import (
+    CODECS,
+    JSON,
+    JSON_CODEC,
+    MOST_IN,
+    AuthRefresh,
+    BadFrame,
+    Bye,
+    Close,
+    Hello,
+    Malformed,
+    Profile,
+    ProfileSet,
+    Resume,
+    Spoken,
+    close_frame,
+    encode,
+    read,
+    refusal_reply,
+)
+from liveroom.tokens import LEEWAY_S, BadToken, Claims
+
+if TYPE_CHECKING:
+    from liveroom.gateway.gateway import Gateway
+
+PING = b"\x89\x00"
+NOBODY = Person([])
+
+
+def choose_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The first that we speak; none offered means JSON; only strange ones are refused with HTTP 400."""
+    if not offered:
+        return None
+    for name in offered:
+        if name in CODECS:
+            return name
+    raise NegotiationError(f"offer one of the subprotocols {', '.join(CODECS)}, or none")
+
+
+class Viewer(asyncio.Protocol):
+    """One connection, from its handshake to its last byte. A seat, as the hub sees it."""
+
+    __slots__ = (
+        "allowance",
+        "closing",
+        "codec",
+        "deadline",
+        "device",
+        "exp",
+        "fragments",
+        "gateway",
+        "heard",
+        "level",
+        "name",
+        "next_ping",
+        "open",
+        "person",
+        "profile",
+        "protocol",
+        "resume",
+        "role",
+        "room",
+        "room_id",
+        "source",
+        "staff",
+        "stalled",
+        "transport",
+        "viewer",
+        "waiting",
+        "wants",
+        "wheel",
+    )
+
+    def __init__(self, gateway: Gateway, wheel: set[Viewer]) -> None:
+        self.gateway = gateway
+        self.wheel = wheel
+        self.protocol = ServerProtocol(
+            subprotocols=[Subprotocol(name) for name in CODECS],
+            select_subprotocol=choose_subprotocol,
+            max_size=MOST_IN,
+            logger=gateway.quiet,
+        )
+        self.codec = JSON_CODEC
+        self.viewer = ""  # set by a good hello, as are the next
+        self.name = self.device = self.source = ""
+        self.role = Role.VIEWER
+        self.staff = False
+        self.level = 0
+        self.exp = float("inf")
+        self.profile: Profile = "full"
+        self.resume: Resume | None = None
+        self.wants = ""  # the room in the path
+        self.room_id = ""  # once knocked at
+        self.room: Room | None = None  # once welcomed
+        self.person = NOBODY
+        self.open = False  # the handshake is done and nothing was closed
+        self.closing = False
+        self.fragments: list[bytes] | None = None
+        self.heard = self.deadline = self.next_ping = 0.0
+        self.waiting = 0  # bytes in the buffer at the last sweep
+        self.stalled = 0  # sweeps without progress
+        self.allowance = 0  # bytes of back-fill that may wait besides
+
+    # -- the connection --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.heard = self.gateway.loop.time()
+        self.deadline = self.heard + self.gateway.settings.hello_seconds
+        self.wheel.add(self)
+        self.gateway.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False
+        self.closing = True
+        self.wheel.discard(self)
+        self.gateway.connections.discard(self)
+        self.leave()
+
+    def eof_received(self) -> None:
+        """The transport closes itself."""
+
+    def leave(self) -> None:
+        if self.room_id:
+            room_id, self.room_id, self.room = self.room_id, "", None
+            self.gateway.door.left(room_id, self)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.gateway.loop.time()
+        if self.closing:
+            return self.hear_farewell(data)
+        protocol = self.protocol
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if self.closing:
+                return None
+            if isinstance(event, Frame):
+                self.frame_received(event)
+            elif isinstance(event, Request):
+                self.shake_hands(event)
+        self.flush()
+        return None
+
+    def flush(self) -> None:
+        """Write what the core wants written: the handshake, pongs, close frames."""
+        for data in self.protocol.data_to_send():
+            if data:
+                if not self.transport.is_closing():
+                    self.transport.write(data)
+            else:
+                self.closing, self.open = True, False
+                self.leave()
+                self.transport.close()
+
+    def hear_farewell(self, data: bytes) -> None:
+        """We closed: the answer ends the connection, everything else is too late."""
+        if self.protocol.state is not State.CLOSED and self.protocol.parser_exc is None:
+            self.protocol.receive_data(data)
+            if self.protocol.close_rcvd is not None:
+                self.transport.close()
+
+    def shake_hands(self, request: Request) -> None:
+        gateway, headers = self.gateway, request.headers
+        room_id = gateway.room_of(unquote(request.path.partition("?")[0]))
+        origin = headers.get_all("Origin")
+        host = headers.get("Host", "")
+        if room_id is None:
+            response = self.protocol.reject(404, "There is no such page; viewers join at /v1/rooms/{room}/ws\n")
+        elif len(origin) > 1 or not origin_allowed(
+            origin[0] if origin else None, host, gateway.settings.origins, gateway.settings.dev
+        ):
+            response = self.protocol.reject(403, "This origin is not allowed; add it to the setting `origins`\n")
+        elif gateway.draining:
+            response = self.protocol.reject(503, "This node is going away\n")
+        else:
+            response = self.protocol.accept(request)
+            self.codec = CODECS[self.protocol.subprotocol or JSON]
+            self.wants, self.open = room_id, response.status_code == 101
+        self.protocol.send_response(response)
+
+    # -- frames --
+
+    def frame_received(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            if self.codec.opcode != frame.opcode:
+                return self.gone(Close.PROTOCOL_ERROR, "a frame of the wrong kind for this subprotocol")
+            if frame.fin:
+                return self.message_received(bytes(frame.data))
+            self.fragments = [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT and self.fragments is not None:
+            self.fragments.append(bytes(frame.data))
+            if frame.fin:
+                whole, self.fragments = b"".join(self.fragments), None
+                return self.message_received(whole)
+        return None
+
+    def message_received(self, data: bytes) -> None:
+        if self.codec is JSON_CODEC and not is_utf8(data):
+            return self.gone(Close.BAD_UTF8, "text is UTF-8")
+        try:
+            spoken = read(data, self.codec)
+        except BadFrame:
+            return self.gone(Close.PROTOCOL_ERROR, "a frame that is no message")
+        for one in spoken:
+            if self.closing:
+                return None
+            self.heed(one)
+        return None
+
+    def heed(self, spoken: Spoken | Malformed) -> None:
+        if isinstance(spoken, Malformed):
+            self.answer(encode(refusal_reply(spoken.refusal, spoken.cid)))
+        elif isinstance(spoken, Hello):
+            self.greet(spoken)
+        elif self.room is None:
+            self.gone(Close.PROTOCOL_ERROR, "say hello, and wait for the welcome")
+        elif isinstance(spoken, AuthRefresh):
+            self.refresh(spoken)
+        elif isinstance(spoken, ProfileSet):
+            self.profile = spoken.profile
+            self.confirm(spoken)
+        else:
+            self.gateway.desk.obey(Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer))
+
+    def confirm(self, command: Command) -> None:
+        if isinstance(command.cid, int):
+            self.answer(encode({"t": "ok", "cid": command.cid}))
+
+    def answer(self, body: bytes) -> None:
+        """One message to this viewer; one who sends and does not read is cut like any other."""
+        if self.closing or self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size() > self.gateway.settings.cut_bytes + self.allowance:
+            self.cut()
+        else:
+            send(self, body)
+
+    # -- who it is --
+
+    def greet(self, hello: Hello) -> None:
+        if self.viewer:
+            return self.gone(Close.PROTOCOL_ERROR, "hello is said once")
+        try:
+            claims = self.gateway.read_token(hello.token, self.wants)
+        except BadToken as why:
+            return self.gone(Close.BAD_TOKEN, str(why))
+        self.viewer = claims.sub
+        self.believe(claims)
+        self.device, self.source = claims.device, hello.source or claims.source
+        self.profile, self.resume = hello.profile, hello.resume
+        self.deadline = float("inf")
+        self.room_id = self.wants
+        self.gateway.door.knock(self.room_id, self)
+        return None
+
+    def believe(self, claims: Claims) -> None:
+        self.name = claims.name or claims.sub
+        self.role = Role(claims.role)
+        self.staff = self.role is not Role.VIEWER
+        self.level, self.exp = claims.level, claims.exp
+
+    def refresh(self, command: AuthRefresh) -> None:
+        try:
+            claims = self.gateway.read_token(command.token, self.room_id)
+        except BadToken as why:
+            return self.gone(Close.BAD_TOKEN, str(why))
+        if claims.sub != self.viewer or (Role(claims.role) is Role.VIEWER) == self.staff:
+            return self.gone(Close.BAD_TOKEN, "the new token is somebody else's")
+        self.believe(claims)
+        return self.confirm(command)
+
+    def enter(self, room: Room, person: Person, replay: int) -> None:
+        self.room, self.person, self.resume = room, person, None
+        self.allowance = replay
+        settings = self.gateway.settings
+        self.next_ping = self.gateway.loop.time() + settings.ping_seconds * self.gateway.jitter()
+
+    # -- leaving --
+
+    def gone(self, code: int, reason: str) -> None:
+        """Out of the room at once; a close frame; and if nobody answers that, the end."""
+        if self.closing:
+            return
+        self.closing, self.open = True, False
+        self.leave()
+        if not self.transport.is_closing():
+            self.flush_pongs()
+            self.transport.write(close_frame(code, reason))
+            self.gateway.loop.call_later(self.gateway.settings.close_seconds, self.transport.abort)
+
+    def flush_pongs(self) -> None:
+        for data in self.protocol.data_to_send():
+            if data:
+                self.transport.write(data)
+
+    def cut(self) -> None:
+        """The hub found more waiting than may wait."""
+        waiting = self.transport.get_write_buffer_size()
+        if self.allowance and waiting <= self.gateway.settings.cut_bytes + self.allowance:
+            return
+        self.gateway.cuts += 1
+        self.gone(Close.TOO_SLOW, "too slow; come back and resume")
+
+    def bye(self, retry_after_ms: int) -> None:
+        """This node is going away."""
+        if self.room is not None:
+            self.answer(encode(Bye(retry_after_ms)))
+        self.gone(Close.GOING_AWAY, "this node is going away; come back")
+
+    # -- time --
+
+    def sweep(self, now: float, room_s: float) -> None:
+        """Once a second: what only time can tell."""
+        settings = self.gateway.settings
+        if self.closing:
+            return
+        if now > self.deadline:
+            self.gone(Close.NO_HELLO, "say hello sooner")
+        elif room_s > self.exp + LEEWAY_S:
+            self.gone(Close.BAD_TOKEN, "the token has expired")
+        elif now - self.heard > settings.dead_seconds:
+            self.gone(Close.HEARTBEAT_LOST, "nothing was heard from you")
+            self.transport.abort()
+        elif self.room is not None:
+            self.sweep_seat(now)
+
+    def sweep_seat(self, now: float) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        self.stalled = self.stalled + 1 if waiting and waiting >= self.waiting else 0
+        self.waiting = waiting
+        if not waiting:
+            self.allowance = 0
+        if self.stalled >= self.gateway.settings.stalled_sweeps:
+            self.allowance = 0
+            self.gateway.cuts += 1
+            self.gone(Close.TOO_SLOW, "too slow; come back and resume")
+        elif now >= self.next_ping:
+            self.next_ping = now + self.gateway.settings.ping_seconds * self.gateway.jitter()
+            if not self.transport.is_closing():
+                self.transport.write(PING)
+
+
+def is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

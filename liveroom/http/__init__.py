@@ -1,0 +1,1 @@
+"""What the shop's back end and an operator see: HTTP."""

@@ -1,0 +1,244 @@
+"""The HTTP side of rooms: create, read, list, close, command, and how the node is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import structlog
+from msgspec import UNSET, DecodeError, Meta, Struct, ValidationError, json
+from msgspec.structs import replace
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gameplay.play import Code, Refusal, Role
+from liveroom.commands import Asked, Caller, Desk
+from liveroom.hub import Hub, Person, Room, RoomInfo
+from liveroom.ids import Ids
+from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
+from liveroom.store.clock import Clock
+from liveroom.store.feed import Feed
+from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms
+from liveroom.tokens import BadToken, Claims, Tokens
+
+log = structlog.get_logger()
+
+MOST_BODY = 16 * 1024
+ANSWER_SECONDS = 5
+STALE_SECONDS = 4  # room time older than that is no longer trusted
+
+
+class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
+    id: RoomId
+    title: Annotated[str, Meta(min_length=1, max_length=80)]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = ""
+
+
+class Refused(Exception):
+    """Ends a request with a refusal."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Api:
+    """The endpoints, with what they need."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        clock: Clock,
+        hub: Hub,
+        rooms: Rooms,
+        feed: Feed,
+        desk: Desk,
+        ids: Ids,
+        leaving: Callable[[], bool],
+    ) -> None:
+        self.tokens = tokens
+        self.clock = clock
+        self.hub = hub
+        self.rooms = rooms
+        self.feed = feed
+        self.desk = desk
+        self.ids = ids
+        self.leaving = leaving
+
+    def routes(self) -> list[Route]:
+        table: list[tuple[str, str, Endpoint]] = [
+            ("POST", "/v1/rooms", self.create),
+            ("GET", "/v1/rooms", self.everything),
+            ("GET", "/v1/rooms/{room}", self.read),
+            ("POST", "/v1/rooms/{room}/close", self.close),
+            ("POST", "/v1/rooms/{room}/commands", self.command),
+            ("GET", "/livez", self.livez),
+            ("GET", "/readyz", self.readyz),
+        ]
+        return [Route(path, answered(endpoint), methods=[method]) for method, path, endpoint in table]
+
+    # -- who asks --
+
+    def claims(self, request: Request) -> Claims:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refused(Refusal(Code.BAD_TOKEN, message="send the header Authorization: Bearer TOKEN"))
+        try:
+            return self.tokens.read(token.strip(), self.clock.now_ms() / 1000)
+        except BadToken as why:
+            raise Refused(Refusal(Code.BAD_TOKEN, message=str(why))) from None
+
+    def claims_for(self, request: Request, room: str, needed: Role) -> Claims:
+        claims = self.claims(request)
+        if claims.room not in (room, "*"):
+            raise Refused(Refusal(Code.NOT_ALLOWED, message="the token is for another room"))
+        if not Role(claims.role).may(needed):
+            raise Refused(Refusal(Code.NOT_ALLOWED, {"needs": needed}, f"only for a {needed}"))
+        return claims
+
+    # -- rooms --
+
+    async def create(self, request: Request) -> Response:
+        body = await body_of(request)
+        try:
+            new = json.decode(body, type=NewRoom)
+        except (ValidationError, UnicodeDecodeError) as error:
+            self.claims(request)
+            raise Refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error))) from None
+        except (DecodeError, RecursionError):
+            raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+        self.claims_for(request, new.id, Role.HOST)
+        made = await self.rooms.create(new.id, new.title, new.currency, self.ids.new(self.clock.now_ms()))
+        if isinstance(made, Refusal):
+            raise Refused(made)
+        info, fresh = made
+        return reply(await self.described(info), 201 if fresh else 200)
+
+    async def everything(self, request: Request) -> Response:
+        self.claims_for(request, "*", Role.SERVICE)
+        return reply({"rooms": [await self.described(info) for info in await self.rooms.everything()]})
+
+    async def read(self, request: Request) -> Response:
+        room = request.path_params["room"]
+        self.claims_for(request, room, Role.VIEWER)
+        view = await self.rooms.look(room)
+        if view is None:
+            raise Refused(NO_SUCH_ROOM)
+        return reply({**await self.described(view.info), "rounds": []})
+
+    async def described(self, info: RoomInfo) -> dict[str, Any]:
+        likes, viewers = await self.feed.counts(info.id)
+        about = {"id": info.id, "title": info.title, "state": info.state, "viewers": viewers, "likes": likes}
+        return {**about, "created": info.created}
+
+    async def close(self, request: Request) -> Response:
+        room = request.path_params["room"]
+        self.claims_for(request, room, Role.HOST)
+        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()))
+        if isinstance(told, Refusal):
+            raise Refused(told)
+        return reply({"t": "ok", "id": room, "state": "closed"})
+
+    async def command(self, request: Request) -> Response:
+        room_id = request.path_params["room"]
+        claims = self.claims_for(request, room_id, Role.MODERATOR)
+        try:
+            command = read_command(await body_of(request))
+        except BadFrame:
+            raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+        if isinstance(command, Malformed):
+            return refused(command.refusal, None if command.cid is UNSET else command.cid)
+        if (key := request.headers.get("Idempotency-Key")) and command.idem is UNSET:
+            if len(key) > 64:
+                raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "Idempotency-Key"}, "at most 64 characters"))
+            command = replace(command, idem=key)
+        room = await self.open_room(room_id)
+        caller = Caller(claims.sub, claims.name or claims.sub, Role(claims.role), self.person(room, claims.sub))
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            body = await asyncio.shield(answer)
+        return as_response(body)
+
+    async def open_room(self, room_id: str) -> Room:
+        room = await self.feed.hold(room_id)
+        if room is None:
+            raise Refused(NO_SUCH_ROOM if await self.rooms.look(room_id) is None else ROOM_CLOSED)
+        if room.info.state != "open":
+            raise Refused(ROOM_CLOSED)
+        return room
+
+    def person(self, room: Room, viewer: str) -> Person:
+        person = room.people.setdefault(viewer, Person([]))
+        person.left = asyncio.get_running_loop().time()
+        return person
+
+    # -- the node --
+
+    async def livez(self, _: Request) -> Response:
+        return reply({"live": True})
+
+    async def readyz(self, _: Request) -> Response:
+        why = self.unready()
+        return reply({"ready": False, "reason": why}, 503) if why else reply({"ready": True})
+
+    def unready(self) -> str:
+        if self.leaving():
+            return "draining"
+        if not self.feed.fresh:
+            return "Redis does not answer"
+        return "room time is stale" if self.clock.age() > STALE_SECONDS else ""
+
+
+async def body_of(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY:
+            raise Refused(Refusal(Code.BAD_MESSAGE, {"max": MOST_BODY}, f"the body is over {MOST_BODY} bytes"))
+    return body
+
+
+def reply(body: Any, status: int = 200) -> Response:
+    return Response(encode(body), status, media_type="application/json")
+
+
+def refused(refusal: Refusal, cid: int | None = None) -> Response:
+    response = reply(refusal_reply(refusal, UNSET if cid is None else cid), ERRORS[refusal.code].http)
+    if refusal.retry_after_ms is not None:
+        response.headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1000)))
+    return response
+
+
+def as_response(body: bytes) -> Response:
+    """A reply object as HTTP: 200, or the status of its code."""
+    said = json.decode(body)
+    response = Response(body, media_type="application/json")
+    if said["t"] == "error":
+        response.status_code = ERRORS[Code(said["code"])].http
+        if "retry_after_ms" in said:
+            response.headers["Retry-After"] = str(max(1, -(-said["retry_after_ms"] // 1000)))
+    return response
+
+
+def answered(endpoint: Endpoint) -> Endpoint:
+    """Refusals and a silent Redis become error replies; a surprise is logged once, here."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Refused as error:
+            return refused(error.refusal)
+        except (RedisError, OSError, TimeoutError):
+            return refused(TRY_LATER)
+        except Exception:
+            log.exception("a request failed", path=request.url.path)
+            return refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))
+
+    return answer

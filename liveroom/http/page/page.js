@@ -1,0 +1,191 @@
+// One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
+const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
+  4502: 'You are banned from this room', 4503: 'Opened elsewhere, stopped here', 4504: 'This room is closed or does not exist' };
+const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is too long.', DUPLICATE: 'You have just said that.',
+  MUTED: 'You are muted.', ROOM_MUTED: 'Comments are off.', MEMBERS_ONLY: 'Only members may comment now.', OFFLINE: 'Not connected.',
+  WORD_BLOCKED: 'A word in it is not allowed here.', NOT_ALLOWED: 'Your role may not do that.', ROOM_CLOSED: 'This room is closed.',
+  SLOW_MODE: 'Slow mode is on.', RATE_LIMITED: 'That was a little fast.', TRY_LATER: 'The room cannot take it right now.',
+  INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
+const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
+const short = new Intl.NumberFormat('en', { notation: 'compact' }), fresh = () => `${Math.random()}`;
+const pick = (...list) => list[Math.floor(Math.random() * list.length)];
+const invent = () => `${pick('Coral', 'Misty', 'Sunny', 'Velvet', 'Amber')} ${pick('Otter', 'Finch', 'Panda', 'Lynx')} ${10 + Date.now() % 990}`;
+const query = new URLSearchParams(location.search), room = query.get('room') || 'demo', role = query.get('role') || 'viewer';
+const name = query.get('name') || (sessionStorage['liveroom.name'] ||= invent());
+
+// The connection. `since` is when the welcome came, Infinity before it; `heard` when anything came.
+let socket, token, epoch, seq, me, heard, vers = {}, cid = 0, silence = 30000, since = Infinity, tries = 0, renewed = false, bye = 0;
+const waiting = new Map(); // cid → what to do with the reply
+async function connect() {
+  show('connecting', 'Connecting…');
+  const got = !token && await fetch(`/dev/token?${new URLSearchParams({ room, role, name })}`).catch(() => ({ status: 503 }));
+  if (got && !got.ok) return got.status < 500 ? show('stopped', STOPS[4500]) : again();
+  if (got) ({ token } = await got.json());
+  const mine = new WebSocket(`${location.origin.replace('http', 'ws')}/v1/rooms/${encodeURIComponent(room)}/ws`, 'liveroom.v1.json');
+  [socket, heard] = [mine, Date.now()];
+  mine.onopen = () => mine.send(JSON.stringify({ t: 'hello', token, ...(epoch && { resume: { epoch, seq } }) }));
+  mine.onclose = ({ code }) => socket === mine && leave(code);
+  mine.onmessage = ({ data }) => [JSON.parse(data)].flat().forEach(message => socket === mine && take(message));
+}
+function leave(code) {
+  const unanswered = [...waiting.values()];
+  if (Date.now() - since > 10000) [tries, renewed] = [0, false];
+  since = Infinity; socket.close(); socket = null; // a dead network never says onclose, so nobody waits for it
+  waiting.clear(); unanswered.forEach(done => done({ t: 'error', code: 'LOST' }));
+  if (STOPS[code] && (code !== 4500 || renewed)) return show('stopped', STOPS[code]);
+  if (code === 4500) [renewed, token] = [true, null];
+  else if (code === 4003) epoch = undefined;
+  else if (code === 4429) tries = Math.max(tries, 4);
+  again();
+}
+function again() {
+  const wait = bye + Math.random() * Math.min(30000, 500 * 2 ** tries++);
+  show('waiting', `Reconnecting in ${Math.ceil(wait / 1000)} s`);
+  bye = 0; setTimeout(connect, wait);
+}
+function send(command, done = () => {}) {
+  if (since === Infinity || socket.readyState !== 1) return done({ t: 'error', code: 'OFFLINE' });
+  waiting.set(++cid, done); socket.send(JSON.stringify({ ...command, cid }));
+}
+function ping(sent = performance.now()) {
+  send({ t: 'time.ping', c0: sent }, m => { if (m.c0) $('rtt').textContent = `${Math.ceil(performance.now() - sent)} ms`; });
+}
+setInterval(() => since < Infinity && ping(), 5000);
+setInterval(() => socket && Date.now() - heard > silence && leave(4002), 1000);
+
+// What the server says
+function take(m) {
+  const done = waiting.get(m.cid);
+  heard = Date.now();
+  if (done) return waiting.delete(m.cid), done(m);
+  if (m.ver < vers[m.t]) return;
+  vers[m.t] = m.ver;
+  if (m.seq !== undefined && !['welcome', 'room.reset', 'beat'].includes(m.t)) {
+    if (m.seq <= seq) return;
+    if (m.seq > seq + 1) return leave(1006); // a gap: the resume fills it
+    seq = m.seq;
+  }
+  if (Object.hasOwn(ON, m.t)) ON[m.t](m);
+}
+const ON = {
+  'room.reset': begin, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
+  bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
+  welcome(m) {
+    [me, since, silence] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms];
+    show('live', 'Live'); tally(m.room); begin(m); ping();
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host';
+    if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
+  },
+  'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
+  'chat.sampled'({ shown, total }) { flash('sampled', `showing ${shown} of ${total} comments/s`, 2500); },
+  'chat.mentioned'(m) { // the comment itself is usually on its way and knows more
+    setTimeout(() => add({ ...m, name: m.by, from: m.by, mentions: [me.id] }), 1000);
+    if (m.inbox) send({ t: 'inbox.ack', ids: [m.inbox] });
+  },
+  'like.total'({ total, delta }) {
+    tally({ likes: total });
+    for (let i = Math.min(8, delta - counted); i > 0; i--) heart(Math.random() * 450);
+    counted = Math.max(0, counted - delta);
+  },
+};
+function begin(m) {
+  if (epoch !== m.epoch) vers = {};
+  ({ epoch, seq } = m);
+  if (!m.snapshot) return;
+  seen.clear(); unpainted.length = 0; $('chat').replaceChildren();
+  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); m.snapshot.inbox?.forEach(take);
+}
+function show(state, words) { document.body.dataset.state = state; $('state').firstChild.textContent = words; $('rtt').textContent = ''; }
+function notice(n) { $('notice').textContent = n?.text ?? ''; }
+function tally(m) { for (const key of ['viewers', 'likes', 'rate']) if (key in m) $(key).textContent = short.format(m[key]); }
+function flash(id, words, ms) {
+  clearTimeout($(id).timer); $(id).textContent = words; $(id).timer = setTimeout(() => { $(id).textContent = ''; }, ms);
+}
+function hint({ code, params, retry_after_ms: wait }) {
+  const why = (WORDS[code] ?? `Refused: ${code}.`) + (params?.until ? ` Until ${new Date(params.until).toLocaleTimeString()}.` : '');
+  flash('hint', why + (wait ? ` Try again in ${Math.ceil(wait / 1000)} s.` : ''), Math.max(6000, wait ?? 0));
+}
+
+// Comments
+const seen = new Map(), unpainted = [], lanes = []; // by id · until the next frame · when each lane of the sky is free again
+let frame = 0, stuck = true, target = null, idem = fresh();
+function make(tag, textContent, more) { return Object.assign(document.createElement(tag), { textContent, ...more }); }
+function add(comment, old = false) {
+  if (seen.has(comment.id)) return;
+  if (seen.set(comment.id, comment).size > 1000) seen.delete(seen.keys().next().value);
+  if (unpainted.push({ comment, old }) > 300) unpainted.shift();
+  frame ||= requestAnimationFrame(paint);
+}
+function paint() {
+  const list = $('chat'), batch = unpainted.splice(frame = 0);
+  list.append(...batch.map(({ comment }) => row(comment)));
+  while (list.childElementCount > 300) list.firstChild.remove();
+  if (stuck) bottom(); else $('newer').hidden = false;
+  for (const { comment, old } of batch.slice(-30)) if (!old) fly(comment);
+}
+function row(c) {
+  const li = make('li', ''), to = seen.get(c.reply_to), forMe = c.from === me.id || c.mentions?.includes(me.id);
+  Object.assign(li.dataset, { initial: [...c.name][0], me: forMe });
+  li.style.setProperty('--hue', [...c.name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7));
+  if (c.reply_to) li.append(make('q', to ? `${to.name}: ${to.text}` : 'an earlier comment'));
+  li.append(make('button', c.name, { className: c.role, tabIndex: -1, title: `Reply to ${c.name}`, onclick: () => answer(c) }), make('span', c.text));
+  return li;
+}
+function fly(c) { // all at one speed, so nobody catches up: a lane is free once the tail of its last comment is in
+  const sky = $('sky'), now = performance.now(), speed = Math.max(90, sky.clientWidth / 9) / 1000;
+  const lane = [...Array(Math.floor(sky.clientHeight / 38)).keys()].find(i => !(lanes[i] > now));
+  if (calm.matches || sky.childElementCount >= 30 || lane === undefined) return;
+  const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '' }));
+  lanes[lane] = now + (node.offsetWidth + 32) / speed;
+  node.style.cssText = `--lane: ${lane}; --time: ${(sky.clientWidth + node.offsetWidth) / speed}ms`;
+}
+function bottom() { $('chat').scrollTop = $('chat').scrollHeight; }
+function answer(c) {
+  $('reply').hidden = !(target = c); $('text').focus();
+  $('reply').firstChild.textContent = c ? `Replying to @${c.name}: ${c.text}` : '';
+}
+$('say').onsubmit = event => {
+  const text = $('text').value.trim(), to = target, used = idem;
+  const said = { text, ...(to && { reply_to: to.id, mentions: to.from === me.id ? [] : [to.from] }) };
+  event.preventDefault();
+  if (!text) return hint({ code: 'TEXT_EMPTY' });
+  $('text').value = ''; idem = fresh(); answer(null);
+  send({ t: 'chat.say', ...said, idem: used }, r => {
+    flash('hint', r.shown === false ? `Counted, but not shown: ${r.why}` : r.receipt ? 'You are in the draw.' : '', 6000);
+    if (r.t === 'ok') return r.shown !== false && add({ ...said, id: r.id, from: me.id, name: me.name, role: me.role });
+    hint(r);
+    if ($('text').value) return;
+    $('text').value = text; answer(to);
+    if (['LOST', 'TRY_LATER', 'INTERNAL'].includes(r.code)) idem = used; // it may have been said: the same intention
+  });
+};
+$('text').oninput = () => { idem = fresh(); };
+$('announce').onsubmit = event => {
+  event.preventDefault();
+  send({ t: 'room.notice', text: $('news').value.trim() }, r => { if (r.t === 'ok') $('news').value = ''; else hint(r); });
+};
+$('reply').lastChild.onclick = () => answer(null);
+$('newer').onclick = bottom;
+$('chat').onscroll = ({ target: t }) => { $('newer').hidden = (stuck = t.scrollHeight - t.scrollTop - t.clientHeight < 40) || $('newer').hidden; };
+new ResizeObserver(() => stuck && bottom()).observe($('chat'));
+$('chat').onkeydown = event => {
+  const step = { ArrowUp: 'previousSibling', ArrowDown: 'nextSibling' }[event.key], at = event.target.closest('li');
+  if (step) event.preventDefault(), (at ? at[step] : $('chat').lastChild)?.querySelector('button').focus();
+};
+
+// Likes
+let taps = 0, counted = 0, pouring = 0; // counted: own likes, whose hearts have flown, still to come back in like.total
+function heart(wait = 0) {
+  if (calm.matches || $('hearts').childElementCount >= 30) return;
+  const node = $('hearts').appendChild($('like').firstChild.cloneNode(true));
+  node.style.cssText = `--x: ${Math.random() * 80 - 60}px; --hue: ${320 + Math.random() * 60}; --wait: ${wait}ms`;
+}
+function pour() {
+  const n = Math.min(taps, 50);
+  pouring = (taps -= n) && setTimeout(pour, 300);
+  send({ t: 'like.add', n }, r => { if (r.t === 'ok') counted += r.counted; else hint(r); });
+}
+$('like').onclick = () => { taps++; heart(); pouring ||= setTimeout(pour, 300); };
+$('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
+$('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
+connect();

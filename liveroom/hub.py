@@ -1,0 +1,390 @@
+"""Who sits in which room on this node, and the tick that tells them.
+
+A room collects what is to be told and tells it as one frame per tick: the first
+thing after a quiet while leaves at once, the rest waits for the next point of a
+fixed grid. All viewers of a tick get the *same bytes object*, so a delivery costs
+one call of ``transport.write`` and nothing else. Each tick has up to two frames
+per encoding: *full*, and *essential* (ledger and state) for whoever is slow or
+asked for little; leaving out the crowd never loses a ledger event.
+
+Who is told, and up to which event, is fixed together before the first byte of a
+tick is written; a flush of a big room is then done in slices, so that the other
+rooms' ticks are not late. Nothing here waits: the clock, the timers and the
+transports are handed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from zlib import crc32
+
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from gameplay.danmaku import Said, Sampled
+from liveroom.limits import Bucket
+from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, Profile, encode, framed
+
+SLICE = 1000  # viewers written to before other rooms get their turn
+SHORTEST_MS = 5
+CLOSED = b'"t":"room.closed"'  # as an event's body holds it; in a string the quotes would be escaped
+REPLAY_BYTES = 128 * 1024  # a longer replay becomes a snapshot
+
+
+class Transport(Protocol):
+    """What the hub needs of a connection."""
+
+    def write(self, data: bytes) -> None: ...
+    def is_closing(self) -> bool: ...
+    def get_write_buffer_size(self) -> int: ...
+
+
+class Person(Struct, gc=False):
+    """One viewer of a room on this node, however many connections he has; survives short absences."""
+
+    seats: list[Seat]
+    homes: int = 1  # nodes where this viewer is
+    chat: Bucket | None = None
+    likes: Bucket | None = None
+    other: Bucket | None = None
+    said: list[Said] | None = None
+    left: float = 0  # loop time when the last seat was left
+
+
+class Seat(Protocol):
+    """One connection in a room."""
+
+    viewer: str
+    name: str
+    staff: bool
+    device: str
+    codec: Codec
+    profile: Profile
+
+    @property
+    def transport(self) -> Transport: ...
+
+    def cut(self) -> None:
+        """Too slow: out of the room and closed with 4001."""
+
+    def gone(self, code: int, reason: str) -> None:
+        """Close this connection with a code."""
+
+
+class Timers(Protocol):
+    """The event loop, as far as the hub may see it."""
+
+    def time(self) -> float: ...
+    def call_soon(self, callback: Callable[[], None], /) -> object: ...
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+
+
+class LogEvent(Struct, frozen=True, gc=False):
+    """A ledger event: its number, its room time in ms, and its JSON."""
+
+    seq: int
+    ts: int
+    body: bytes
+
+
+class Private(Struct, frozen=True, gc=False):
+    """A message for one viewer, to be written right behind the event numbered ``after``."""
+
+    to: str
+    after: int
+    body: bytes
+
+
+class RoomInfo(Struct, frozen=True):
+    id: str
+    title: str
+    currency: str
+    state: str
+    created: int  # room time in ms
+
+
+class Tick(Struct, gc=False):
+    """What a room has collected since its last flush."""
+
+    ledger: list[bytes] = []
+    state: dict[str, bytes] = {}  # newest of each kind
+    comments: list[Raw] = []
+    crowd: list[bytes] = []  # the crowd's other messages
+    private: list[Private] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.ledger or self.state or self.comments or self.crowd or self.private)
+
+
+class Frames:
+    """The frames of one tick, each made when the first viewer needs it."""
+
+    __slots__ = ("_made", "essential", "full")
+
+    def __init__(self, essential: Sequence[bytes], crowd: Sequence[bytes | Raw] = ()) -> None:
+        self.essential: list[bytes | Raw] = [*essential]
+        self.full: list[bytes | Raw] = [*essential, *crowd]
+        self._made: dict[tuple[str, bool], bytes] = {}
+
+    def get(self, codec: Codec, lean: bool) -> bytes:
+        key = (codec.name, lean)
+        made = self._made.get(key)
+        if made is None:
+            parts = self.essential if lean else self.full
+            made = self._made[key] = framed(parts, codec) if parts else b""
+        return made
+
+
+class Room:
+    """One room as this node knows it."""
+
+    def __init__(self, info: RoomInfo, epoch: str, seq: int, limits: Limits) -> None:
+        self.info = info
+        self.epoch = epoch
+        self.seq = seq  # of the newest event in the ring
+        self.flushed = seq  # of the newest event that the viewers here were told
+        self.ctl = 0
+        self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
+        self.chat: deque[Raw] = deque(maxlen=limits.history)
+        self.seats: dict[Seat, None] = {}
+        self.people: dict[str, Person] = {}
+        self.tick = Tick()
+        self.flushing = False
+        self.due = False
+        self.last_flush = 0.0  # room time, ms
+        self.last_told = 0.0
+        self.viewers = 0
+        self.likes = 0
+        self.likes_ver = 0
+        self.likes_told = 0
+        self.stats_likes = 0
+        self.board: tuple[int, bytes] | None = None  # the shared truth of a snapshot, as of that seq
+        self.unused_since = 0.0
+        self.shown = self.total = 0  # comments since the last `chat.sampled`
+        self.counted = 0  # comments this second
+        self.comments_rate = 0.0  # a second, over the last few
+        self.rate = 0.0  # the one last told
+
+    def window_ms(self, longest: int) -> float:
+        return max(SHORTEST_MS, min(len(self.seats) / 10, longest))
+
+
+class Limits(Struct, frozen=True):
+    """The settings the hub goes by; see ``Settings`` for their meaning."""
+
+    window_ms: int = 100
+    resume_events: int = 1000
+    resume_seconds: float = 120
+    history: int = 500
+    slow_bytes: int = 64 * 1024
+    cut_bytes: int = 256 * 1024
+    heartbeat_ms: int = 15_000
+
+
+def phase_of(room: str, window: float) -> float:
+    """Where in its window a room ticks, so that rooms do not tick together."""
+    return crc32(room.encode()) % 1000 / 1000 * window
+
+
+def next_tick(now: float, window: float, phase: float) -> float:
+    """The first point of the grid after ``now`` (all in ms of room time)."""
+    return now + window - (now - phase) % window
+
+
+class Hub:
+    """The rooms of this node. Times are room times in ms unless a name says otherwise."""
+
+    def __init__(self, limits: Limits, timers: Timers, now_ms: Callable[[], float]) -> None:
+        self.limits = limits
+        self.timers = timers
+        self.now_ms = now_ms
+        self.rooms: dict[str, Room] = {}
+        self.deliveries = 0
+        self.lateness = 0.0  # of the last tick, ms
+
+    # -- what is to be told --
+
+    def feed(self, room: Room, event: LogEvent) -> None:
+        """The next ledger event of the room's log. The caller keeps the order without gaps."""
+        room.ring.append(event)
+        room.seq = event.seq
+        if CLOSED in event.body:
+            room.info = replace(room.info, state="closed")
+        room.tick.ledger.append(event.body)
+        self.wake(room)
+
+    def show(self, room: Room, comments: list[Raw], total: int) -> None:
+        """Comments that were let through, as they come back from Redis, of ``total`` that were accepted."""
+        room.tick.comments.extend(comments)
+        room.shown += len(comments)
+        room.total += total
+        room.counted += total
+        if comments:
+            self.wake(room)
+
+    def announce(self, room: Room, message: bytes) -> None:
+        """Something else of the crowd's: who joined, how many comments were left out."""
+        room.tick.crowd.append(message)
+        self.wake(room)
+
+    def state(self, room: Room, kind: str, body: bytes) -> None:
+        """State: only the newest of its kind is told."""
+        room.tick.state[kind] = body
+        self.wake(room)
+
+    def whisper(self, room: Room, private: Private) -> None:
+        if private.to in room.people:
+            room.tick.private.append(private)
+            self.wake(room)
+
+    # -- the tick --
+
+    def wake(self, room: Room) -> None:
+        """Something waits: flush now if the room was quiet for a window, else at the next point of its grid."""
+        if room.due or room.flushing:
+            return
+        room.due = True
+        now = self.now_ms()
+        window = room.window_ms(self.limits.window_ms)
+        if now - room.last_flush >= window:
+            self.timers.call_soon(lambda: self.flush(room))
+        else:
+            # A little behind the grid on which nodes publish, so that this tick's comments are in.
+            due = next_tick(now, window, phase_of(room.info.id, window) + window / 8)
+            self.timers.call_later((due - now) / 1000, lambda: self.flush(room))
+
+    def flush(self, room: Room) -> None:
+        """Fix what is told, to whom and up to where; then write it, slice by slice."""
+        room.due = False
+        if room.flushing:
+            return
+        tick, room.tick = room.tick, Tick()
+        room.last_flush = self.now_ms()
+        room.flushed = room.seq
+        room.chat.extend(tick.comments)
+        frames = Frames([*tick.ledger, *tick.state.values()], [*tick.comments, *tick.crowd])
+        if frames.essential:
+            room.last_told = room.last_flush
+        if frames.full or tick.private:
+            room.flushing = True
+            self.write(room, frames, tick.private, list(room.seats), 0)
+
+    def write(self, room: Room, frames: Frames, private: list[Private], seats: list[Seat], start: int) -> None:
+        if frames.full:
+            self.deliver(frames, seats[start : start + SLICE])
+        if start + SLICE < len(seats):
+            self.timers.call_soon(lambda: self.write(room, frames, private, seats, start + SLICE))
+            return
+        for message in private:
+            self.hand(room, message)
+        room.flushing = False
+        if room.info.state == "closed":
+            for seat in list(room.seats):
+                seat.gone(Close.ROOM_GONE, "the room is closed")
+        elif room.tick:
+            self.wake(room)
+
+    def deliver(self, frames: Frames, seats: list[Seat]) -> None:
+        """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
+        slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
+        usual = JSON_CODEC
+        full = frames.get(usual, lean=False)
+        for seat in seats:
+            transport = seat.transport
+            if transport.is_closing():
+                continue
+            waiting = transport.get_write_buffer_size()
+            if waiting <= slow and seat.profile == "full" and seat.codec is usual:
+                transport.write(full)
+            elif waiting > cut:
+                seat.cut()
+            elif payload := frames.get(seat.codec, lean=waiting > slow or seat.profile != "full"):
+                transport.write(payload)
+        self.deliveries += len(seats)
+
+    def hand(self, room: Room, message: Private) -> None:
+        person = room.people.get(message.to)
+        for seat in person.seats if person else ():
+            send(seat, message.body)
+
+    # -- coming and going --
+
+    def sit(self, room: Room, seat: Seat) -> Person:
+        person = room.people.get(seat.viewer)
+        if person is None:
+            person = room.people[seat.viewer] = Person([])
+        person.seats.append(seat)
+        room.seats[seat] = None
+        return person
+
+    def leave(self, room: Room, seat: Seat) -> Person | None:
+        """The person who left, if this was his last seat here."""
+        if seat not in room.seats:
+            return None
+        del room.seats[seat]
+        person = room.people[seat.viewer]
+        person.seats.remove(seat)
+        if person.seats:
+            return None
+        person.left = self.timers.time()
+        if person.chat is None and person.likes is None and person.other is None:
+            del room.people[seat.viewer]  # never did anything that a limit must remember
+        return person
+
+    def forget(self, room: Room, seconds: float) -> None:
+        """Forget people who left so long ago that no limit remembers them."""
+        before = self.timers.time() - seconds
+        for viewer in [viewer for viewer, one in room.people.items() if not one.seats and one.left < before]:
+            del room.people[viewer]
+
+    def missed(self, room: Room, epoch: str, seq: int) -> list[LogEvent] | None:
+        """What somebody who was at ``seq`` has missed up to ``flushed``; None where that cannot be told whole."""
+        if epoch != room.epoch or seq > room.flushed:
+            return None
+        events = [event for event in room.ring if seq < event.seq <= room.flushed]
+        if len(events) != room.flushed - seq:
+            return None
+        if events and self.now_ms() - events[0].ts > self.limits.resume_seconds * 1000:
+            return None
+        if sum(len(event.body) for event in events) > REPLAY_BYTES:
+            return None
+        return events
+
+    def since(self, room: Room, seq: int) -> list[bytes]:
+        """Bodies of the events in (seq, flushed]."""
+        return [event.body for event in room.ring if seq < event.seq <= room.flushed]
+
+    # -- once a second --
+
+    def second(self, room: Room) -> None:
+        """What is told once a second, if it is so: the comments left out, and that we live."""
+        room.comments_rate += (room.counted - room.comments_rate) / 3
+        if room.comments_rate < 0.05:
+            room.comments_rate = 0.0
+        if room.total > room.shown:
+            self.announce(room, encode(Sampled(room.shown, room.total)))
+        room.counted = room.shown = room.total = 0
+        self.beat(room)
+
+    def beat(self, room: Room) -> None:
+        """Tell a room that nothing was told for a heartbeat's time that we live."""
+        now = self.now_ms()
+        if room.seats and now - room.last_told >= self.limits.heartbeat_ms - 1000 and not room.flushing:
+            room.last_told = now
+            beat = encode(Beat(int(now), room.flushed))
+            self.deliver(Frames([beat]), list(room.seats))
+
+    def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
+        """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""
+        room.info, room.epoch, room.seq, room.flushed = info, epoch, seq, seq
+        room.ring.clear()
+        room.tick = Tick(ledger=[message], private=room.tick.private)
+        self.wake(room)
+
+
+def send(seat: Seat, body: bytes) -> None:
+    """One message to one viewer, at once."""
+    if not seat.transport.is_closing():
+        seat.transport.write(framed([body], seat.codec))

@@ -1,0 +1,354 @@
+"""Bytes on one side, messages on the other: version 1 of the wire contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from functools import reduce
+from operator import or_
+from struct import pack
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, ValidationError, field
+
+from gameplay import PLAYS
+from gameplay.play import Code, Command, Event, Refusal, Role
+
+RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Profile = Literal["full", "lite", "min"]
+
+JSON: Final = "liveroom.v1.json"
+MSGPACK: Final = "liveroom.v1.msgpack"
+MOST_IN = 4 * 1024  # bytes of a client's frame
+MOST_OUT = 1024 * 1024  # bytes of a server's frame
+
+
+class Close(IntEnum):
+    """Close codes; ``docs/protocol.md`` says which of them tell a client to come back."""
+
+    GOING_AWAY = 4000
+    TOO_SLOW = 4001
+    HEARTBEAT_LOST = 4002
+    CONTINUITY_LOST = 4003
+    NO_HELLO = 4408
+    TOO_MANY_JOINS = 4429
+    BAD_TOKEN = 4500
+    PROTOCOL_ERROR = 4501
+    BANNED = 4502
+    REPLACED = 4503
+    ROOM_GONE = 4504
+    BAD_UTF8 = 1007
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    TRY_LATER = 1013
+
+
+# --- what a client says of itself and its connection ---------------------------------------------
+
+
+class Resume(Struct, frozen=True, forbid_unknown_fields=True):
+    epoch: Annotated[str, Meta(max_length=64)]
+    seq: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class Hello(Struct, frozen=True, tag_field="t", tag="hello", forbid_unknown_fields=True):
+    """The first message of a viewer. Not a command: it has no ``cid`` and is said once."""
+
+    token: str
+    resume: Resume | None = None
+    profile: Profile = "full"
+    source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$")] = ""
+
+
+class TimePing(Command, frozen=True, tag="time.ping"):
+    c0: int | float
+
+
+class HistoryGet(Command, frozen=True, tag="history.get"):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    before: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
+
+
+class ProfileSet(Command, frozen=True, tag="profile.set"):
+    profile: Profile
+
+
+class AuthRefresh(Command, frozen=True, tag="auth.refresh"):
+    token: str
+
+
+class RoomNotice(Command, frozen=True, tag="room.notice"):
+    needs = Role.HOST
+
+    text: str
+
+
+SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice)
+COMMANDS: tuple[type[Command], ...] = (*SESSION, *(kind for play in PLAYS for kind in play.commands))
+
+
+# --- what the room says --------------------------------------------------------------------------
+
+
+class Notice(Event, frozen=True, tag="room.notice"):
+    text: str
+    from_: str = field(name="from")
+
+
+class RoomClosed(Event, frozen=True, tag="room.closed"):
+    pass
+
+
+class Stats(Event, frozen=True, tag="room.stats"):
+    """Distinct viewers without staff on all nodes, likes, comments per second."""
+
+    viewers: int
+    likes: int
+    rate: float
+    ver: int
+
+
+class Joined(Event, frozen=True, tag="room.joined"):
+    names: tuple[str, ...]
+    more: int
+
+
+class Beat(Event, frozen=True, tag="beat"):
+    now: int
+    seq: int
+
+
+class Bye(Event, frozen=True, tag="bye"):
+    retry_after_ms: int
+
+
+class Pong(Event, frozen=True, tag="time.pong"):
+    c0: int | float
+    s1: int
+    s2: int
+    cid: int | UnsetType = UNSET
+
+
+class Who(Struct, frozen=True):
+    id: str
+    name: str
+    role: Role
+
+
+class About(Struct, frozen=True):
+    id: str
+    title: str
+    viewers: int
+    likes: int
+
+
+class Welcome(Event, frozen=True, tag="welcome"):
+    viewer: Who
+    room: About
+    epoch: str
+    seq: int
+    now: int
+    heartbeat_ms: int
+    recovered: bool
+    snapshot: Raw | UnsetType = UNSET
+
+
+class Reset(Event, frozen=True, tag="room.reset"):
+    epoch: str
+    seq: int
+    snapshot: Raw
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+class Meaning(NamedTuple):
+    http: int
+    retryable: bool = False
+
+
+ERRORS: dict[Code, Meaning] = {
+    Code.BAD_MESSAGE: Meaning(400),
+    Code.UNKNOWN_COMMAND: Meaning(400),
+    Code.BAD_TOKEN: Meaning(401),
+    Code.NOT_ALLOWED: Meaning(403),
+    Code.NO_SUCH_ROOM: Meaning(404),
+    Code.NO_SUCH_ROUND: Meaning(404),
+    Code.NO_SUCH_COMMENT: Meaning(404),
+    Code.NO_SUCH_VIEWER: Meaning(404),
+    Code.NO_SUCH_HOLD: Meaning(404),
+    Code.NO_STREAM: Meaning(404),
+    Code.ROOM_EXISTS: Meaning(409),
+    Code.ROOM_CLOSED: Meaning(409),
+    Code.ROUND_STATE: Meaning(409),
+    Code.STREAM_RUNNING: Meaning(409),
+    Code.KEYWORD_TAKEN: Meaning(409),
+    Code.IDEMPOTENCY_MISMATCH: Meaning(409),
+    Code.TEXT_EMPTY: Meaning(422),
+    Code.TEXT_TOO_LONG: Meaning(422),
+    Code.DUPLICATE: Meaning(422),
+    Code.WORD_BLOCKED: Meaning(422),
+    Code.MUTED: Meaning(403),
+    Code.ROOM_MUTED: Meaning(403),
+    Code.MEMBERS_ONLY: Meaning(403),
+    Code.NOT_ELIGIBLE: Meaning(403),
+    Code.SLOW_MODE: Meaning(429, retryable=True),
+    Code.RATE_LIMITED: Meaning(429, retryable=True),
+    Code.ROUND_CLOSED: Meaning(409),
+    Code.ALREADY_ANSWERED: Meaning(409),
+    Code.NO_SUCH_CHOICE: Meaning(409),
+    Code.SALE_NOT_OPEN: Meaning(409, retryable=True),
+    Code.SALE_PAUSED: Meaning(409, retryable=True),
+    Code.SALE_SOLD_OUT: Meaning(409),
+    Code.SALE_LIMIT: Meaning(409),
+    Code.HOLD_EXPIRED: Meaning(409),
+    Code.WEAK_DURABILITY: Meaning(409),
+    Code.TRY_LATER: Meaning(503, retryable=True),
+    Code.INTERNAL: Meaning(500, retryable=True),
+}
+
+
+class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
+    cid: int | UnsetType
+    code: Code
+    retryable: bool
+    retry_after_ms: int | UnsetType
+    params: dict[str, Any]
+    message: str
+
+
+def refusal_reply(refusal: Refusal, cid: int | UnsetType) -> ErrorReply:
+    wait = UNSET if refusal.retry_after_ms is None else refusal.retry_after_ms
+    retryable = ERRORS[refusal.code].retryable
+    return ErrorReply(cid, refusal.code, retryable, wait, dict(refusal.params), refusal.message)
+
+
+# --- codec ---------------------------------------------------------------------------------------
+
+
+class BadFrame(Exception):
+    """The client sent bytes that are no message at all: close with 4501."""
+
+
+class Malformed(NamedTuple):
+    """A message that parses but is no good command: answered, the socket stays."""
+
+    refusal: Refusal
+    cid: int | UnsetType
+
+
+Spoken = Hello | Command
+Decode = Callable[[bytes], Any]
+
+_kinds: Any = reduce(or_, (Hello, *COMMANDS))
+_command_kinds: Any = reduce(or_, COMMANDS)
+TAGS: dict[str, type[Command]] = {str(kind.__struct_config__.tag): kind for kind in COMMANDS}
+
+
+class Codec(NamedTuple):
+    """One of the two encodings: the same shapes as text or as MessagePack."""
+
+    name: str
+    opcode: int
+    typed: Decode
+    loose: Decode
+    parts: Decode
+    encode: Callable[[Any], bytes]
+
+
+JSON_CODEC = Codec(
+    JSON,
+    0x1,
+    msgspec.json.Decoder(_kinds).decode,
+    msgspec.json.Decoder().decode,
+    msgspec.json.Decoder(list[Raw]).decode,
+    msgspec.json.Encoder().encode,
+)
+MSGPACK_CODEC = Codec(
+    MSGPACK,
+    0x2,
+    msgspec.msgpack.Decoder(_kinds).decode,
+    msgspec.msgpack.Decoder().decode,
+    msgspec.msgpack.Decoder(list[Raw]).decode,
+    msgspec.msgpack.Encoder().encode,
+)
+CODECS = {codec.name: codec for codec in (JSON_CODEC, MSGPACK_CODEC)}
+
+
+def read(data: bytes, codec: Codec = JSON_CODEC) -> list[Spoken | Malformed]:
+    """What one frame says. Raises BadFrame where it does not parse."""
+    try:
+        return [read_one(part, codec) for part in (codec.parts(data) if is_array(data, codec) else (data,))]
+    except (DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(str(error)) from None
+
+
+def read_one(data: bytes | Raw, codec: Codec) -> Spoken | Malformed:
+    try:
+        spoken: Spoken = codec.typed(data)
+    except ValidationError as error:
+        return malformed(codec.loose(data), str(error))
+    return spoken
+
+
+def is_array(data: bytes, codec: Codec) -> bool:
+    if codec is JSON_CODEC:
+        return data.lstrip(b" \t\r\n")[:1] == b"["
+    return bool(data) and (0x90 <= data[0] <= 0x9F or data[0] in (0xDC, 0xDD))
+
+
+def malformed(said: Any, why: str) -> Malformed:
+    """Name what is wrong with a message that parses."""
+    if not isinstance(said, dict):
+        return Malformed(Refusal(Code.BAD_MESSAGE, {"why": "a message is an object"}, "a message is an object"), UNSET)
+    cid = said.get("cid", UNSET)
+    if isinstance(cid, bool) or not isinstance(cid, int) or not 0 <= cid < 2**53:
+        cid = UNSET
+    tag = said.get("t")
+    if isinstance(tag, str) and tag not in TAGS and tag != "hello":
+        return Malformed(Refusal(Code.UNKNOWN_COMMAND, message="unknown command"), cid)
+    reason, _, path = why.partition(" - at `$")
+    name = path.strip("`.") or (reason.split("`")[-2] if reason.startswith("Object") else "")
+    return Malformed(Refusal(Code.BAD_MESSAGE, {"field": name or "t", "why": reason}, why), cid)
+
+
+def read_command(data: bytes) -> Command | Malformed:
+    """One command as JSON, as HTTP brings it. Raises BadFrame."""
+    spoken = read(data)
+    if len(spoken) != 1 or is_array(data, JSON_CODEC) or isinstance(spoken[0], Hello):
+        return Malformed(Refusal(Code.BAD_MESSAGE, {"why": "one command"}, "the body is one command object"), UNSET)
+    return spoken[0]
+
+
+encode = JSON_CODEC.encode
+
+
+def join(parts: Sequence[bytes | Raw]) -> bytes:
+    """One JSON message, or an array of them, from messages that are JSON already."""
+    return bytes(parts[0]) if len(parts) == 1 else b"[" + b",".join(parts) + b"]"
+
+
+def frame(payload: bytes, opcode: int = 0x1) -> bytes:
+    """A whole unmasked, unfragmented WebSocket frame (RFC 6455, 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return pack("!BB", 0x80 | opcode, length) + payload
+    if length < 65536:
+        return pack("!BBH", 0x80 | opcode, 126, length) + payload
+    return pack("!BBQ", 0x80 | opcode, 127, length) + payload
+
+
+def framed(parts: Sequence[bytes | Raw], codec: Codec) -> bytes:
+    """Frames of messages that are JSON already, in the client's encoding, none over 1 MiB."""
+    payload = join(parts)
+    if len(payload) > MOST_OUT and len(parts) > 1:
+        half = len(parts) // 2
+        return framed(parts[:half], codec) + framed(parts[half:], codec)
+    if codec is JSON_CODEC:
+        return frame(payload)
+    return frame(codec.encode(msgspec.json.decode(payload)), codec.opcode)
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    return frame(pack("!H", code) + reason.encode()[:123], 0x8)

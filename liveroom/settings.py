@@ -1,0 +1,154 @@
+"""Everything an operator may set: one frozen Struct, from defaults, a TOML file, the environment and flags."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.structs import asdict
+
+PREFIX = "LIVEROOM_"
+SECRET_BYTES = 32  # the least a signing secret may have
+NOT_OURS = ("LIVEROOM_SERVICE_", "LIVEROOM_PORT_")  # Kubernetes sets these for a service named "liveroom"
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """One line for the operator: what is wrong and what to do."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Times in seconds unless the name says ``_ms``; sizes in bytes."""
+
+    # where
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    data: str = "./.liveroom"
+    redis: str = ""  # empty: the embedded server in `data`
+    live_redis: str = ""  # crowd, likes, presence; empty: the same server
+    shards: Annotated[int, Meta(ge=1, le=1024)] = 16
+    dev: bool = False
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    reuse_port: bool = False
+
+    # who
+    secret: str = ""
+    jwks: str = ""  # a JWKS file; instead of the secret, never beside it
+    audience: str = "liveroom"
+    issuers: tuple[str, ...] = ("liveroom",)
+    origins: tuple[str, ...] = ()  # besides the server's own host
+    token_hours: Seconds = 24
+
+    # the room
+    crowd_budget: Positive = 30  # comments per second that a viewer is shown
+    chat_rate: Annotated[float, Meta(gt=0)] = 1
+    chat_burst: Positive = 3
+    duplicate_seconds: Seconds = 10
+    resume_seconds: Seconds = 120
+    resume_events: Positive = 1000
+    history: Positive = 500
+    window_ms: Positive = 100  # the longest tick
+    connections: Positive = 5  # per viewer and room
+
+    # patience
+    header_start_seconds: Seconds = 5
+    header_seconds: Seconds = 10
+    hello_seconds: Seconds = 5
+    heartbeat_ms: Positive = 15_000
+    ping_seconds: Seconds = 20
+    dead_seconds: Seconds = 45
+    slow_bytes: Positive = 64 * 1024  # above: essential frames only
+    cut_bytes: Positive = 256 * 1024  # above: 4001
+    stalled_sweeps: Positive = 10  # one a second
+    close_seconds: Seconds = 5
+    redis_seconds: Seconds = 1  # how long an answer of Redis is waited for
+    lease_seconds: Seconds = 15  # a node silent for so long has left its rooms
+    drain_seconds: Seconds = 5
+    hold_seconds: Seconds = 30  # a room without viewers stays in memory
+
+
+FIELDS = {name: get_type_hints(Settings, include_extras=True)[name] for name in Settings.__struct_fields__}
+
+
+def read_settings(toml: str, environ: Mapping[str, str], flags: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """Settings and warnings. Flags go before the environment, that before TOML, that before the defaults.
+
+    Raises SettingsError with one line that names the key and what to do.
+    """
+    values = from_toml(toml)
+    found, warnings = from_environ(environ)
+    values |= found
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return convert(values, Settings, strict=False), warnings
+    except ValidationError as error:
+        raise SettingsError(f"a setting has a bad value: {error}") from None
+
+
+def from_toml(text: str) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the configuration file is not TOML: {error}") from None
+    for key in values:
+        if key not in FIELDS:
+            raise SettingsError(f"unknown setting {key!r} in the configuration file{nearest(key)}")
+    return values
+
+
+def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    warnings = []
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable.startswith(NOT_OURS) or value.startswith("tcp://"):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in FIELDS:
+            values[name] = value.split(",") if FIELDS[name] == tuple[str, ...] else value
+        else:
+            warnings.append(f"unknown variable {variable} is ignored{nearest(name, PREFIX)}")
+    return values, warnings
+
+
+def nearest(name: str, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.5)
+    if not close:
+        return ""
+    return f"; did you mean {prefix + close[0].upper() if prefix else repr(close[0])}?"
+
+
+def find_secret(environ: Mapping[str, str], data: Path) -> str:
+    """The signing secret: LIVEROOM_SECRET, else the one that `run --dev` keeps in DATA/secret.
+
+    Raises SettingsError where there is none or it is shorter than 32 bytes.
+    """
+    secret = environ.get("LIVEROOM_SECRET", "")
+    kept = data / "secret"
+    if not secret and kept.is_file():
+        secret = kept.read_text("utf-8").strip()
+    if not secret:
+        raise SettingsError(f"no secret: set LIVEROOM_SECRET, or name the --data folder of a --dev server (no {kept})")
+    if len(secret.encode()) < SECRET_BYTES:
+        raise SettingsError(f"the secret is too short: LIVEROOM_SECRET needs at least {SECRET_BYTES} bytes")
+    return secret
+
+
+def told(settings: Settings) -> dict[str, Any]:
+    """The settings as may be shown: without the secret and without passwords."""
+    shown = asdict(settings)
+    shown["secret"] = "set" if settings.secret else ""
+    for name in ("redis", "live_redis"):
+        shown[name] = without_password(shown[name])
+    return shown
+
+
+def without_password(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}" if found and "@" in rest else url

@@ -1,0 +1,355 @@
+"""What comes back from Redis: keeps each held room's ring whole and in order, whatever pub/sub loses.
+
+A room is *held* while it has viewers here. Once a second the heads of all held
+rooms are read in one pipeline and compared with the rings; what is missing is read
+from the log. A new epoch, or a gap that the log cannot fill, becomes a
+``room.reset`` with a fresh snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from msgspec import DecodeError, Raw, Struct, json
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gameplay.likes import Total
+from liveroom.hub import Hub, LogEvent, Private, Room, RoomInfo
+from liveroom.protocol import Joined, Reset, Stats, encode
+from liveroom.snapshot import board_json, snapshot
+from liveroom.store.clock import Clock
+from liveroom.store.ear import Ear
+from liveroom.store.rooms import Head, Rooms, View
+from liveroom.store.scripts import NoRoom
+
+log = structlog.get_logger()
+
+CHECK_SECONDS = 1.0
+
+
+class FromTruth(Struct, frozen=True, gc=False):
+    """A ledger event as ``_tell.lua`` publishes it."""
+
+    epoch: str
+    seq: int
+    ts: int
+    e: Raw
+
+
+class FromCrowd(Struct, frozen=True):
+    """A blob of comments, a new total of likes, or word of a viewer who sits on several nodes."""
+
+    node: str = ""
+    comments: list[Raw] = []
+    total: int = 0
+    joined: tuple[str, ...] = ()
+    more: int = 0
+    to: list[tuple[str, str]] = []
+    likes: int | None = None
+    ver: int = 0
+    seat: tuple[str, int, str] | None = None  # viewer, nodes, device
+
+
+read_truth = json.Decoder(FromTruth).decode
+read_crowd = json.Decoder(FromCrowd).decode
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Feed:
+    """Feeds the hub. ``seated`` is told of viewers who sat down on another node."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        rooms: Rooms,
+        live: Redis,
+        clock: Clock,
+        *,
+        urls: tuple[str, str],
+        seconds: float,
+        hold_seconds: float,
+        spawn: Spawn,
+        seated: Callable[[Room, str, str, int, str], None],
+    ) -> None:
+        self.hub = hub
+        self.rooms = rooms
+        self.live = live
+        self.clock = clock
+        self.seconds = seconds
+        self.hold_seconds = hold_seconds
+        self.spawn = spawn
+        self.seated = seated
+        self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
+        self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
+        self.holding: dict[str, asyncio.Task[Room | None]] = {}
+        self.early: dict[str, list[FromCrowd]] = {}  # heard while a room is being read
+        self.by_channel: dict[str, str] = {}
+        self.mending: set[str] = set()
+        self.fresh = False  # Redis answered the last check
+        self.repairs = 0
+
+    # -- holding --
+
+    async def hold(self, room_id: str) -> Room | None:
+        """The room, held from now on; None where there is no such open room. Raises redis-py's errors."""
+        if room := self.hub.rooms.get(room_id):
+            return room
+        task = self.holding.get(room_id)
+        if task is None:
+            task = self.holding[room_id] = asyncio.create_task(self.take_up(room_id))
+            task.add_done_callback(lambda _: self.holding.pop(room_id, None))
+        return await asyncio.shield(task)
+
+    async def take_up(self, room_id: str) -> Room | None:
+        """Subscribe first, then read, so that nothing falls between."""
+        at = self.rooms.keys(room_id)
+        if await self.rooms.look(room_id) is None:
+            return None  # subscribe to nothing that a stranger makes up
+        self.by_channel |= {at.channel: room_id, at.crowd: room_id}
+        self.early[room_id] = []
+        try:
+            await self.truth_ear.subscribe(at.channel)
+            await self.crowd_ear.subscribe(at.crowd)
+            room = await self.read(room_id)
+        finally:
+            early = self.early.pop(room_id)
+        if room is None:
+            await self.drop(room_id)
+            return None
+        self.hub.rooms[room_id] = room
+        known = set(map(bytes, room.chat))
+        for blob in early:
+            self.take_crowd(room, blob, [one for one in blob.comments if bytes(one) not in known])
+        return room
+
+    async def read(self, room_id: str) -> Room | None:
+        view = await self.rooms.look(room_id)
+        if view is None or view.info.state != "open":
+            return None
+        room = Room(view.info, view.epoch, view.seq, self.hub.limits)
+        room.board, room.ctl = (view.seq, board_json(view.board)), view.ctl
+        events = [one for one in await self.rooms.tail(room_id, self.hub.limits.resume_events) if one.seq <= view.seq]
+        room.ring.extend(contiguous(events, view.seq))
+        at = self.rooms.keys(room_id)
+        chat = await self.live.lrange(at.chat, 0, self.hub.limits.history - 1)
+        room.chat.extend(Raw(one) for one in reversed(chat))
+        room.likes, room.viewers = await self.counts(room_id)
+        room.likes_told = room.likes
+        return room
+
+    async def counts(self, room_id: str) -> tuple[int, int]:
+        at = self.rooms.keys(room_id)
+        async with self.live.pipeline(transaction=False) as pipeline:
+            pipeline.hget(at.likes, "total")
+            pipeline.hlen(at.seats)
+            likes, viewers = await pipeline.execute()
+        return int(likes or 0), viewers
+
+    async def drop(self, room_id: str) -> None:
+        at = self.rooms.keys(room_id)
+        self.hub.rooms.pop(room_id, None)
+        for channel in (at.channel, at.crowd):
+            self.by_channel.pop(channel, None)
+        await self.truth_ear.unsubscribe(at.channel)
+        await self.crowd_ear.unsubscribe(at.crowd)
+
+    # -- hearing --
+
+    def hear_truth(self, channel: str, body: bytes) -> None:
+        room = self.hub.rooms.get(self.by_channel.get(channel, ""))
+        if room is None:
+            return  # being taken up: what it missed is read
+        event = read_truth(body)
+        if event.epoch == room.epoch and event.seq == room.seq + 1:
+            self.hub.feed(room, LogEvent(event.seq, event.ts, bytes(event.e)))
+        elif event.epoch != room.epoch or event.seq > room.seq:
+            self.mend(room)
+
+    def hear_crowd(self, channel: str, body: bytes) -> None:
+        room_id = self.by_channel.get(channel, "")
+        try:
+            blob = read_crowd(body)
+        except DecodeError as error:
+            log.warning("a crowd blob cannot be read; do nodes of different versions share this Redis?", why=str(error))
+            return
+        if room := self.hub.rooms.get(room_id):
+            self.take_crowd(room, blob, blob.comments)
+        elif room_id in self.early:
+            self.early[room_id].append(blob)
+
+    def take_crowd(self, room: Room, blob: FromCrowd, comments: list[Raw]) -> None:
+        if blob.total:
+            self.hub.show(room, comments, blob.total)
+        if blob.joined:
+            self.hub.announce(room, encode(Joined(blob.joined, blob.more)))
+        for viewer, body in blob.to:
+            self.hub.whisper(room, Private(viewer, room.seq, body.encode()))
+        if blob.likes is not None:
+            room.likes, room.likes_ver = blob.likes, blob.ver
+        if blob.seat is not None:
+            self.seated(room, blob.node, *blob.seat)
+
+    # -- mending --
+
+    def mended(self) -> None:
+        """The connection is new: whatever was published meanwhile was not heard."""
+        for room in self.hub.rooms.values():
+            self.mend(room)
+
+    def mend(self, room: Room) -> None:
+        if room.info.id not in self.mending:
+            self.mending.add(room.info.id)
+            self.spawn(self.mend_now(room))
+
+    async def mend_now(self, room: Room) -> None:
+        try:
+            async with asyncio.timeout(self.seconds):
+                run, heads = await self.rooms.heads([room.info.id])
+                await self.compare(room, run, heads[0])
+        except (RedisError, OSError, TimeoutError):
+            pass  # the next check comes within a second
+        finally:
+            self.mending.discard(room.info.id)
+
+    async def compare(self, room: Room, run: str, head: Head | None) -> None:
+        """Bring a room up to what Redis says its log is."""
+        if head is None or head.run != run:
+            try:
+                await self.rooms.recover(room.info.id)
+            except NoRoom:
+                return
+            _, (head,) = await self.rooms.heads([room.info.id])
+            if head is None:
+                return
+        room.ctl = head.ctl
+        if head.epoch != room.epoch or head.seq < room.seq:
+            await self.reset(room)
+        elif head.seq > room.seq:
+            await self.fill(room)
+
+    async def fill(self, room: Room) -> None:
+        """Read what pub/sub lost."""
+        self.repairs += 1
+        for event in await self.rooms.log(room.info.id, room.seq, self.hub.limits.resume_events):
+            if event.seq == room.seq + 1:
+                self.hub.feed(room, event)
+            elif event.seq > room.seq:
+                return await self.reset(room)  # the log was trimmed past us
+        return None
+
+    async def reset(self, room: Room) -> None:
+        """A new epoch, or a gap that nothing fills: everybody here starts from a snapshot."""
+        view = await self.rooms.look(room.info.id)
+        if view is None:
+            return
+        self.repairs += 1
+        room.board = (view.seq, board_json(view.board))
+        room.likes, room.viewers = await self.counts(room.info.id)
+        room.likes_ver = 0
+        message = encode(Reset(view.epoch, view.seq, snapshot(room, room.board[1])))
+        self.hub.restart(room, view.info, view.epoch, view.seq, message)
+        log.info("room starts anew", room=room.info.id, epoch=view.epoch)
+
+    async def board(self, room: Room) -> tuple[int, bytes]:
+        """The shared truth of a snapshot, read anew when something was told since."""
+        if room.board is None or room.board[0] != room.seq:
+            view: View | None = await self.rooms.look(room.info.id)
+            if view is not None and view.epoch == room.epoch:
+                room.board = (view.seq, board_json(view.board))
+                if view.seq > room.seq:
+                    await self.fill(room)
+        assert room.board is not None  # read when the room was taken up
+        return room.board
+
+    # -- once a second --
+
+    async def run(self) -> None:
+        while True:
+            start = asyncio.get_running_loop().time()
+            await self.check()
+            await asyncio.sleep(max(0.1, CHECK_SECONDS - (asyncio.get_running_loop().time() - start)))
+
+    async def check(self) -> None:
+        """Read the clock and the heads of all held rooms, and mend what differs."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self.clock.probe(self.rooms.redis)
+                held = list(self.hub.rooms.values())
+                run, heads = await self.rooms.heads([room.info.id for room in held])
+                counts = await self.all_counts(held)
+            for room, head, (viewers, likes, ver) in zip(held, heads, counts, strict=True):
+                if head is None or (head.run, head.epoch, head.seq, head.ctl) != (run, room.epoch, room.seq, room.ctl):
+                    self.mend(room)
+                self.tell_numbers(room, viewers, likes, ver)
+            self.fresh = True
+        except (RedisError, OSError, TimeoutError) as error:
+            if self.fresh:
+                log.warning("Redis does not answer; comments are refused until it does", why=str(error) or "timeout")
+            self.fresh = False
+
+    async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int]]:
+        """Viewers, likes and the version of the likes, of each room."""
+        if not held:
+            return []
+        async with self.live.pipeline(transaction=False) as pipeline:
+            for room in held:
+                at = self.rooms.keys(room.info.id)
+                pipeline.hlen(at.seats)
+                pipeline.hmget(at.likes, "total", "ver")
+            rows = await pipeline.execute()
+        return [
+            (seats, int(total or 0), int(ver or 0)) for seats, (total, ver) in zip(rows[::2], rows[1::2], strict=True)
+        ]
+
+    def tell_numbers(self, room: Room, viewers: int, likes: int, ver: int) -> None:
+        """`room.stats`, when a number has changed."""
+        rate = round(room.comments_rate, 1)
+        if (viewers, likes, rate) != (room.viewers, room.stats_likes, room.rate):
+            self.hub.state(room, "room.stats", encode(Stats(viewers, likes, rate, self.clock.now())))
+        room.viewers, room.stats_likes, room.rate = viewers, likes, rate
+        if ver > room.likes_ver:
+            room.likes, room.likes_ver = likes, ver
+
+    async def tell_likes(self) -> None:
+        """`like.total`, at most twice a second."""
+        while True:
+            await asyncio.sleep(0.5)
+            for room in self.hub.rooms.values():
+                if room.likes != room.likes_told:
+                    delta, room.likes_told = room.likes - room.likes_told, room.likes
+                    total = Total(room.likes, max(0, delta), room.likes_ver)
+                    self.hub.state(room, "like.total", encode(total))
+
+    async def let_go(self, idle: Callable[[Room], bool]) -> None:
+        """Drop rooms that had no viewers for a while, so that their channels are not heard for nothing."""
+        now = asyncio.get_running_loop().time()
+        for room in list(self.hub.rooms.values()):
+            if room.seats or not idle(room):
+                room.unused_since = now
+            elif now - room.unused_since > self.hold_seconds:
+                await self.drop(room.info.id)
+
+
+def contiguous(events: list[LogEvent], last: int) -> list[LogEvent]:
+    """The longest run of events that ends at ``last``."""
+    run: list[LogEvent] = []
+    for event in reversed(events):
+        if event.seq != last - len(run):
+            break
+        run.append(event)
+    return run[::-1]
+
+
+def remembered(hub: Hub) -> Callable[[str], tuple[RoomInfo, int] | None]:
+    """What this node knows of a room, for a server that has lost it."""
+
+    def recall(room_id: str) -> tuple[RoomInfo, int] | None:
+        room = hub.rooms.get(room_id)
+        return (room.info, room.seq) if room else None
+
+    return recall

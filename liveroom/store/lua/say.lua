@@ -1,0 +1,35 @@
+-- Publish one tick of a room's comments; one with an idempotency key is said once.
+--
+-- uses  fence
+--
+-- KEYS[1...]  once  strings, one for each comment that has an idempotency key: "hash id"
+-- ARGV[1]  crowd channel
+-- ARGV[2]  the blob's head: JSON fields, each with a comma behind it
+-- ARGV[3]  clock time of the server in ms after which nothing is done
+-- ARGV[4]  seconds to remember an idempotency key
+-- ARGV[5...]  four for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id
+--
+-- returns  {how many were published, then an id or "" (the key was used for something else) for each with a key}
+--          {-3} too late
+
+if server_ms() > tonumber(ARGV[3]) then
+    return { LATE }
+end
+local shown, answers, counted = {}, { 0 }, 0
+for i = 5, #ARGV, 4 do
+    local comment, place, hash, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+    local fresh = place == 0 or redis.call("SET", KEYS[place], hash .. " " .. id, "NX", "EX", ARGV[4])
+    if place > 0 then
+        local kept_hash, kept_id = string.match(redis.call("GET", KEYS[place]), "^(%S+) (%S+)$")
+        table.insert(answers, kept_hash == hash and kept_id or "")
+    end
+    if fresh then
+        counted = counted + 1
+    end
+    if fresh and comment ~= "" then
+        table.insert(shown, comment)
+    end
+end
+answers[1] = counted
+redis.call("PUBLISH", ARGV[1], "{" .. ARGV[2] .. '"total":' .. counted .. ',"comments":[' .. table.concat(shown, ",") .. "]}")
+return answers

@@ -1,0 +1,38 @@
+-- Note who came to and who left one node, and renew the node's lease on the room.
+--
+-- uses  fence
+--
+-- KEYS[1]  seats  hash: viewer -> number of nodes where he is
+-- KEYS[2]  here   set: the viewers on this node
+-- KEYS[3]  leases  sorted set by due time in ms
+-- ARGV[1]  the bell that rings when the lease lapses
+-- ARGV[2]  lease in ms
+-- ARGV[3]  1 if the node believes that its viewers are noted
+-- ARGV[4]  how many of the rest come; the others leave
+-- ARGV[5...]  viewers
+--
+-- returns  {number of viewers, then for each who comes the number of nodes where he is}
+--          {-1} lapsed: the node's viewers were struck off; note them all again
+
+if ARGV[3] == "1" and not redis.call("ZSCORE", KEYS[3], ARGV[1]) then
+    return { -1 }
+end
+local coming, homes = tonumber(ARGV[4]), { 0 }
+for i = 5, #ARGV do
+    local viewer = ARGV[i]
+    if i - 4 <= coming then
+        if redis.call("SADD", KEYS[2], viewer) == 1 then
+            redis.call("HINCRBY", KEYS[1], viewer, 1)
+        end
+        table.insert(homes, tonumber(redis.call("HGET", KEYS[1], viewer) or "1"))
+    elseif redis.call("SREM", KEYS[2], viewer) == 1 and redis.call("HINCRBY", KEYS[1], viewer, -1) <= 0 then
+        redis.call("HDEL", KEYS[1], viewer)
+    end
+end
+homes[1] = redis.call("HLEN", KEYS[1])
+if redis.call("EXISTS", KEYS[2]) == 1 then
+    redis.call("ZADD", KEYS[3], server_ms() + tonumber(ARGV[2]), ARGV[1])
+else
+    redis.call("ZREM", KEYS[3], ARGV[1])
+end
+return homes

@@ -1,0 +1,139 @@
+"""Who is where: the viewers of this node, noted in Redis under a lease that a dead node does not renew.
+
+Level over edge: ``wanted`` says who is here, ``noted`` what Redis was told; each
+call of the script closes the difference, whatever came between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from liveroom.store import keys, scripts
+from liveroom.store.keys import Keys, keys_of
+
+PERIOD = 0.1
+LAPSED = -1
+MOST_AT_ONCE = 4000  # viewers in one call: Lua takes no more than some thousand
+RING_MS = 2000
+RING_PERIOD = 0.2
+MOST_BELLS = 100
+
+
+class Here:
+    """The viewers of one room on this node."""
+
+    __slots__ = ("changed", "homes", "lock", "noted", "renewed", "viewers", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted: dict[str, int] = {}  # connections of each viewer
+        self.noted: set[str] = set()
+        self.changed: set[str] = set()
+        self.homes: dict[str, int] = {}  # of those who came with the last call
+        self.viewers = 0
+        self.renewed = 0.0
+        self.lock = asyncio.Lock()
+
+
+class Presence:
+    """Keeps the seats in Redis as they are here, and strikes off those of nodes that fell silent."""
+
+    def __init__(
+        self, redis: Redis, shards: int, node: str, *, lease: float, seconds: float, now: Callable[[], float]
+    ) -> None:
+        self.redis = redis
+        self.shards = shards
+        self.node = node
+        self.lease = lease
+        self.seconds = seconds
+        self.now = now  # monotonic seconds
+        self.rooms: dict[str, Here] = {}
+
+    def came(self, room: str, viewer: str) -> None:
+        here = self.rooms.setdefault(room, Here())
+        here.wanted[viewer] = here.wanted.get(viewer, 0) + 1
+        here.changed.add(viewer)
+
+    def left(self, room: str, viewer: str) -> None:
+        here = self.rooms[room]
+        here.wanted[viewer] -= 1
+        if not here.wanted[viewer]:
+            del here.wanted[viewer]
+            here.changed.add(viewer)
+
+    def viewers(self, room: str) -> int:
+        """Distinct viewers of a room on all nodes, as of the last call."""
+        return self.rooms[room].viewers if room in self.rooms else 0
+
+    async def note(self, room: str) -> dict[str, int]:
+        """Tell Redis who came and left; gives the number of nodes of each viewer who came.
+
+        Raises redis-py's errors and TimeoutError; what was not noted is noted by the next call.
+        """
+        here = self.rooms.setdefault(room, Here())
+        async with here.lock, asyncio.timeout(self.seconds):
+            homes: dict[str, int] = {}
+            while here.changed or self.now() - here.renewed > self.lease / 3:
+                homes |= await self.note_some(keys_of(room, self.shards), here)
+            return homes
+
+    async def note_some(self, at: Keys, here: Here) -> dict[str, int]:
+        changed = list(here.changed)[:MOST_AT_ONCE]
+        coming = [viewer for viewer in changed if viewer in here.wanted and viewer not in here.noted]
+        leaving = [viewer for viewer in changed if viewer not in here.wanted and viewer in here.noted]
+        names = [at.seats, at.here(self.node), keys.leases(at.shard)]
+        lease, known = int(self.lease * 1000), int(bool(here.noted))
+        args: list[scripts.Word] = [f"{at.room}|{self.node}", lease, known, len(coming), *coming, *leaving]
+        here.changed.difference_update(changed)
+        try:
+            answer: Any = await scripts.call(self.redis, "seat", names, args)
+        except BaseException:
+            here.changed.update(changed)
+            raise
+        here.renewed = self.now()
+        if answer[0] == LAPSED:
+            here.noted.clear()
+            here.changed = set(here.wanted)
+            return {}
+        here.noted.update(coming)
+        here.noted.difference_update(leaving)
+        here.viewers = answer[0]
+        return dict(zip(coming, answer[1:], strict=True))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            for room, here in list(self.rooms.items()):
+                if not here.wanted and not here.noted and not here.changed and not here.lock.locked():
+                    del self.rooms[room]
+                elif here.changed or (here.noted and self.now() - here.renewed > self.lease / 3):
+                    try:
+                        await self.note(room)
+                    except (RedisError, OSError, TimeoutError):
+                        await asyncio.sleep(PERIOD)
+
+    async def ring(self) -> None:
+        """Hear the lapsed leases of all shards, whoever holds their rooms, and strike off the silent nodes."""
+        while True:
+            await asyncio.sleep(RING_PERIOD)
+            calls: list[scripts.Call] = [("ring", [keys.leases(n)], [RING_MS, MOST_BELLS]) for n in range(self.shards)]
+            try:
+                async with asyncio.timeout(self.seconds):
+                    due = [
+                        bell.decode()
+                        for bells in await scripts.run(self.redis, calls)
+                        if isinstance(bells, list)
+                        for bell in bells
+                    ]
+                    await scripts.run(self.redis, [self.lapse(bell) for bell in due])
+            except (RedisError, OSError, TimeoutError):
+                continue
+
+    def lapse(self, bell: str) -> scripts.Call:
+        room, _, node = bell.partition("|")
+        at = keys_of(room, self.shards)
+        return "lapse", [at.seats, at.here(node), keys.leases(at.shard)], [bell, RING_MS]

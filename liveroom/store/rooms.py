@@ -1,0 +1,193 @@
+"""Rooms as Redis keeps them: made, read, told, closed, and taken over after the server died."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from gameplay.play import Code, Refusal
+from liveroom.hub import LogEvent, RoomInfo
+from liveroom.store import keys, scripts
+from liveroom.store.keys import Keys, keys_of
+from liveroom.store.scripts import LATE, Fenced, NoRoom, Word
+from liveroom.store.server import examine
+
+REMEMBER_SECONDS = 600  # an idempotency key
+CLOSED = -4
+
+NO_SUCH_ROOM = Refusal(Code.NO_SUCH_ROOM, message="there is no such room; create it with POST /v1/rooms")
+ROOM_CLOSED = Refusal(Code.ROOM_CLOSED, message="the room is closed")
+TRY_LATER = Refusal(Code.TRY_LATER, message="the room's store does not answer; try again", retry_after_ms=1000)
+MISMATCH = Refusal(Code.IDEMPOTENCY_MISMATCH, message="this idempotency key was used for another command")
+
+
+class View(Struct, frozen=True):
+    """A room as of one seq."""
+
+    info: RoomInfo
+    epoch: str
+    seq: int
+    ctl: int
+    board: dict[str, bytes]
+
+
+class Told(Struct, frozen=True):
+    seq: int
+    ts: int
+
+
+class Head(Struct, frozen=True):
+    """How far a room's log is, and by which run of the server."""
+
+    run: str
+    epoch: str
+    seq: int
+    ctl: int
+
+
+class Rooms:
+    """The verbs on rooms. ``remembered`` tells what this node knows of one, should the server have lost it."""
+
+    def __init__(self, redis: Redis, shards: int, remembered: Callable[[str], tuple[RoomInfo, int] | None]) -> None:
+        self.redis = redis
+        self.shards = shards
+        self.remembered = remembered
+
+    def keys(self, room: str) -> Keys:
+        return keys_of(room, self.shards)
+
+    async def create(self, room: str, title: str, currency: str, fact: str) -> tuple[RoomInfo, bool] | Refusal:
+        """The room, and whether it was made by this call."""
+        at = self.keys(room)
+        names = [at.meta, at.info, keys.rooms(at.shard), keys.outbox(at.shard)]
+        made, *info = await self.fenced("create_room", room, names, [room, title, currency, new_epoch(), fact])
+        found = as_info(room, info)
+        if found.state != "open":
+            return ROOM_CLOSED
+        if found.title != title or (currency and found.currency != currency):
+            return Refusal(Code.ROOM_EXISTS, message="a room with this id and another title or currency exists")
+        return found, bool(made)
+
+    async def close(self, room: str, event: bytes, fact: str) -> Told | Refusal:
+        at = self.keys(room)
+        names = [at.meta, at.info, at.log, keys.outbox(at.shard)]
+        try:
+            seq, ts = await self.fenced("close_room", room, names, [at.channel, event, fact])
+        except NoRoom:
+            return NO_SUCH_ROOM
+        return Told(seq, ts)
+
+    async def tell(
+        self, room: str, event: bytes, *, fact: str, keep: str, once: str, digest: str, not_after: float
+    ) -> Told | Refusal:
+        """Tell an open room a ledger event; see ``tell_room.lua`` for the arguments."""
+        at = self.keys(room)
+        names = [at.meta, at.info, at.log, keys.outbox(at.shard), at.board, once or at.once("", "")]
+        args: list[Word] = [at.channel, event, fact, keep, digest, int(not_after), REMEMBER_SECONDS]
+        try:
+            answer = await self.fenced("tell_room", room, names, args)
+        except NoRoom:
+            return NO_SUCH_ROOM
+        match answer:
+            case [code] if code == LATE:
+                return TRY_LATER
+            case [code] if code == CLOSED:
+                return ROOM_CLOSED
+            case [0, 0, 1]:
+                return MISMATCH
+            case [seq, ts, _]:
+                return Told(seq, ts)
+        raise AssertionError(answer)
+
+    async def look(self, room: str) -> View | None:
+        at = self.keys(room)
+        try:
+            answer = await self.fenced("look", room, [at.meta, at.info, at.board], [])
+        except NoRoom:
+            return None
+        epoch, seq, ctl, *info, board = answer
+        pairs = zip(board[::2], board[1::2], strict=True)
+        return View(as_info(room, info), epoch.decode(), seq, ctl, {name.decode(): value for name, value in pairs})
+
+    async def everything(self) -> list[RoomInfo]:
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for shard in range(self.shards):
+                pipeline.smembers(keys.rooms(shard))
+            ids = sorted(room.decode() for found in await pipeline.execute() for room in found)
+            for room in ids:
+                pipeline.hmget(self.keys(room).info, "title", "currency", "state", "created")
+            infos = await pipeline.execute() if ids else []
+        return [as_info(room, info) for room, info in zip(ids, infos, strict=True) if info[0] is not None]
+
+    async def heads(self, rooms: Sequence[str]) -> tuple[str, list[Head | None]]:
+        """The run id of the server, and the head of each room's log; None where it knows no such room."""
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.info("server")
+            for room in rooms:
+                pipeline.hmget(self.keys(room).meta, "run", "epoch", "seq", "ctl")
+            server, *found = await pipeline.execute()
+        return server["run_id"], [as_head(row) for row in found]
+
+    async def log(self, room: str, after: int, count: int) -> list[LogEvent]:
+        """The events behind ``after``, oldest first."""
+        rows: Any = await self.redis.xrange(self.keys(room).log, f"{after + 1}-0", "+", count)
+        return [as_event(row) for row in rows]
+
+    async def tail(self, room: str, count: int) -> list[LogEvent]:
+        """The newest events, oldest first."""
+        rows: Any = await self.redis.xrevrange(self.keys(room).log, "+", "-", count)
+        return [as_event(row) for row in reversed(rows)]
+
+    async def recover(self, room: str) -> None:
+        """Take the room over from an earlier run of the server, or rebuild it. Raises NoRoom."""
+        at = self.keys(room)
+        report = await examine(self.redis)
+        known = self.remembered(room)
+        info, seq = known or (RoomInfo(room, "", "", "open", 0), 0)
+        args: list[Word] = [
+            room,
+            new_epoch(),
+            int(report.keeps_every_write),
+            info.title,
+            info.currency,
+            info.created,
+            seq,
+        ]
+        await scripts.call(self.redis, "recover_room", [at.meta, at.info, keys.rooms(at.shard)], args)
+
+    async def fenced(self, name: str, room: str, names: Sequence[str], args: Sequence[Word]) -> Any:
+        """One verb, after recovering the room where the server is a new one to it."""
+        try:
+            return await scripts.call(self.redis, name, names, args)
+        except Fenced:
+            await self.recover(room)
+            return await scripts.call(self.redis, name, names, args)
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(8)
+
+
+def as_info(room: str, row: Sequence[Any]) -> RoomInfo:
+    title, currency, state, created = row
+    return RoomInfo(room, title.decode(), currency.decode(), state.decode(), int(created))
+
+
+def as_head(row: Sequence[Any]) -> Head | None:
+    run, epoch, seq, ctl = row
+    return None if run is None else Head(run.decode(), epoch.decode(), int(seq), int(ctl))
+
+
+def as_event(row: tuple[bytes, dict[bytes, bytes]]) -> LogEvent:
+    seq = int(row[0].split(b"-")[0])
+    body = row[1][b"e"]
+    return LogEvent(seq, event_ts(body), body)
+
+
+def event_ts(body: bytes) -> int:
+    """The room time of an event as ``_tell.lua`` writes it: seq and ts come first."""
+    return int(body[body.index(b'"ts":') + 5 : body.index(b",", body.index(b'"ts":'))])

@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house import House, Node
+
+pytest_plugins = ["tests.plugin_skips"]
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """One node on an embedded server, shared by all tests that break nothing: each takes a room of its own."""
+    house = House(tmp_path_factory.mktemp("house") / "data")
+    try:
+        yield house.node()
+    finally:
+        house.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """An empty house of one's own, to start nodes in and to kill them."""
+    house = House(tmp_path / "data")
+    try:
+        yield house
+    finally:
+        house.stop()
