@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Request
 
 if TYPE_CHECKING:
     from liveroom.gateway.gateway import Gateway
@@ -76,16 +78,16 @@ class Front(HttpToolsProtocol):
         self.head_bytes, self.reading_head = 0, True
 
     def become_viewer(self, leftover: bytes) -> None:
-        """Hand the transport over, with the request written out again for the WebSocket handshake."""
+        """Hand the transport over, with the request as the WebSocket handshake wants it."""
         self.expect_nothing()
         self.connections.discard(self)
-        lines = [self.scope["method"].encode(), b" ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            lines += [name, b": ", value, b"\r\n"]
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
+        version = f"HTTP/{self.parser.get_http_version()}"
+        request = Request(self.url.decode("latin-1"), headers, method=self.scope["method"], protocol=version)
         viewer = self.gateway.viewer(self.transport)
         self.transport.set_protocol(viewer)
         viewer.connection_made(self.transport)
-        viewer.data_received(b"".join([*lines, b"\r\n"]))
+        viewer.shake_hands(request)
         if leftover:
             viewer.data_received(leftover)
         self.let_go()

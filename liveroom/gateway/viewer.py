@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
+from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -103,6 +105,7 @@ class Viewer(asyncio.Protocol):
         self.protocol = ServerProtocol(
             subprotocols=[Subprotocol(name) for name in CODECS],
             select_subprotocol=choose_subprotocol,
+            state=State.OPEN,  # the request was read by the front; what comes now is frames
             max_size=MOST_IN,
             logger=gateway.quiet,
         )
@@ -162,8 +165,6 @@ class Viewer(asyncio.Protocol):
                 return None
             if isinstance(event, Frame):
                 self.frame_received(event)
-            elif isinstance(event, Request):
-                self.shake_hands(event)
         self.flush()
         return None
 
@@ -186,23 +187,33 @@ class Viewer(asyncio.Protocol):
                 self.transport.close()
 
     def shake_hands(self, request: Request) -> None:
-        gateway, headers = self.gateway, request.headers
-        room_id = gateway.room_of(unquote(request.path.partition("?")[0]))
-        origin = headers.get_all("Origin")
-        host = headers.get("Host", "")
-        if room_id is None:
-            response = self.protocol.reject(404, "There is no such page; viewers join at /v1/rooms/{room}/ws\n")
-        elif len(origin) > 1 or not origin_allowed(
-            origin[0] if origin else None, host, gateway.settings.origins, gateway.settings.dev
-        ):
-            response = self.protocol.reject(403, "This origin is not allowed; add it to the setting `origins`\n")
-        elif gateway.draining:
-            response = self.protocol.reject(503, "This node is going away\n")
-        else:
-            response = self.protocol.accept(request)
-            self.codec = CODECS[self.protocol.subprotocol or JSON]
-            self.wants, self.open = room_id, response.status_code == 101
-        self.protocol.send_response(response)
+        response = self.judged(request)
+        self.transport.write(response.serialize())
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.closing = True
+            self.transport.close()
+
+    def judged(self, request: Request) -> Response:
+        """The handshake's answer: 101, or why not."""
+        gateway = self.gateway
+        room = gateway.room_of(unquote(request.path.partition("?")[0]))
+        if room is None:
+            return self.protocol.reject(404, "There is no such page; viewers join at /v1/rooms/{room}/ws\n")
+        if not self.origin_allowed(request.headers):
+            return self.protocol.reject(403, "This origin is not allowed; add it to the setting `origins`\n")
+        if gateway.draining:
+            return self.protocol.reject(503, "This node is going away; come back\n")
+        response = self.protocol.accept(request)
+        self.codec = CODECS[self.protocol.subprotocol or JSON]
+        self.wants, self.open = room, response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        return response
+
+    def origin_allowed(self, headers: Headers) -> bool:
+        origins = headers.get_all("Origin")
+        settings = self.gateway.settings
+        origin = origins[0] if origins else None
+        host = "".join(headers.get_all("Host")[:1])
+        return len(origins) < 2 and origin_allowed(origin, host, settings.origins, settings.dev)
 
     # -- frames --
 
