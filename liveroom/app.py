@@ -51,6 +51,7 @@ from liveroom.tokens import Tokens
 
 log = structlog.get_logger()
 
+SELDOM = (50_000, 20, 50)  # garbage collections: a full one looks at every viewer and stops the tick meanwhile
 FEW_FILES = 10_000
 FORGET_SECONDS = 60  # people who left are forgotten after that
 DEMO = ("demo", "Demo")
@@ -86,6 +87,7 @@ class Node:
             self.rooms,
             self.live,
             self.clock,
+            node=self.name,
             urls=urls,
             seconds=wait,
             hold_seconds=settings.hold_seconds,
@@ -230,6 +232,7 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
         announce(settings, url)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*SELDOM)
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -283,7 +286,7 @@ def start_show(settings: Settings, url: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "liveroom.show", "--url", url, "--data", settings.data, "--room", DEMO[0]]
     guard = die_with_parent if sys.platform == "linux" else None
     environ = os.environ | ({"LIVEROOM_SECRET": settings.secret} if settings.secret else {})
-    return subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=guard)
+    return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, start_new_session=True, preexec_fn=guard)
 
 
 def stop_show(actor: subprocess.Popen[bytes] | None) -> None:

@@ -27,8 +27,9 @@ from gameplay.danmaku import Said, Sampled
 from liveroom.limits import Bucket
 from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, Profile, encode, framed
 
-SLICE = 1000  # viewers written to before other rooms get their turn
+SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
 SHORTEST_MS = 5
+BACK_EARLY = 0.85  # of a window: the blob's way through Redis is not equally long each time
 CLOSED = b'"t":"room.closed"'  # as an event's body holds it; in a string the quotes would be escaped
 REPLAY_BYTES = 128 * 1024  # a longer replay becomes a snapshot
 
@@ -161,6 +162,7 @@ class Room:
         self.likes_told = 0
         self.stats_likes = 0
         self.board: tuple[int, bytes] | None = None  # the shared truth of a snapshot, as of that seq
+        self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
         self.unused_since = 0.0
         self.shown = self.total = 0  # comments since the last `chat.sampled`
         self.counted = 0  # comments this second
@@ -248,7 +250,8 @@ class Hub:
         room.due = True
         now = self.now_ms()
         window = room.window_ms(self.limits.window_ms)
-        if now - room.last_flush >= window:
+        # Alone, a node flushes as soon as its own tick's blob is back; with others it waits for theirs.
+        if now - room.last_flush >= (window if now < room.shared_until else window * BACK_EARLY):
             self.timers.call_soon(lambda: self.flush(room))
         else:
             # A little behind the grid on which nodes publish, so that this tick's comments are in.

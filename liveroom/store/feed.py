@@ -29,6 +29,7 @@ from liveroom.store.scripts import NoRoom
 log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
+SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
 class FromTruth(Struct, frozen=True, gc=False):
@@ -70,6 +71,7 @@ class Feed:
         live: Redis,
         clock: Clock,
         *,
+        node: str,
         urls: tuple[str, str],
         seconds: float,
         hold_seconds: float,
@@ -80,6 +82,7 @@ class Feed:
         self.rooms = rooms
         self.live = live
         self.clock = clock
+        self.node = node
         self.seconds = seconds
         self.hold_seconds = hold_seconds
         self.spawn = spawn
@@ -183,6 +186,8 @@ class Feed:
             self.early[room_id].append(blob)
 
     def take_crowd(self, room: Room, blob: FromCrowd, comments: list[Raw]) -> None:
+        if blob.node and blob.node != self.node:
+            room.shared_until = self.clock.now_ms() + SHARED_MS
         if blob.total:
             self.hub.show(room, comments, blob.total)
         if blob.joined:

@@ -7,15 +7,11 @@ const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is to
   SLOW_MODE: 'Slow mode is on.', RATE_LIMITED: 'That was a little fast.', TRY_LATER: 'The room cannot take it right now.',
   INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
 const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
-const short = new Intl.NumberFormat('en', { notation: 'compact' }), fresh = () => `${Math.random()}`;
-const pick = (...list) => list[Math.floor(Math.random() * list.length)];
-const invent = () => `${pick('Coral', 'Misty', 'Sunny', 'Velvet', 'Amber')} ${pick('Otter', 'Finch', 'Panda', 'Lynx')} ${10 + Date.now() % 990}`;
+const short = new Intl.NumberFormat('en', { notation: 'compact' }), upTo = n => Math.random() * n, waiting = new Map();
 const query = new URLSearchParams(location.search), room = query.get('room') || 'demo', role = query.get('role') || 'viewer';
-const name = query.get('name') || (sessionStorage['liveroom.name'] ||= invent());
-
-// The connection. `since` is when the welcome came, Infinity before it; `heard` when anything came.
-let socket, token, epoch, seq, me, heard, vers = {}, cid = 0, silence = 30000, since = Infinity, tries = 0, renewed = false, bye = 0;
-const waiting = new Map(); // cid → what to do with the reply
+const name = query.get('name') || (sessionStorage['liveroom.name'] ||= `Guest ${1000 + Math.floor(upTo(9000))}`);
+// Connection: `since` the welcome (Infinity before it), `heard` anything at all; `waiting` holds by cid who wants the reply
+let socket, token, epoch, seq, vers, me, heard, cid = 0, silence = 30000, since = Infinity, tries = 0, renewed = false, bye = 0;
 async function connect() {
   show('connecting', 'Connecting…');
   const got = !token && await fetch(`/dev/token?${new URLSearchParams({ room, role, name })}`).catch(() => ({ status: 503 }));
@@ -28,18 +24,16 @@ async function connect() {
   mine.onmessage = ({ data }) => [JSON.parse(data)].flat().forEach(message => socket === mine && take(message));
 }
 function leave(code) {
-  const unanswered = [...waiting.values()];
   if (Date.now() - since > 10000) [tries, renewed] = [0, false];
   since = Infinity; socket.close(); socket = null; // a dead network never says onclose, so nobody waits for it
-  waiting.clear(); unanswered.forEach(done => done({ t: 'error', code: 'LOST' }));
+  waiting.forEach(done => done({ t: 'error', code: 'LOST' })); waiting.clear();
   if (STOPS[code] && (code !== 4500 || renewed)) return show('stopped', STOPS[code]);
   if (code === 4500) [renewed, token] = [true, null];
-  else if (code === 4003) epoch = undefined;
-  else if (code === 4429) tries = Math.max(tries, 4);
+  if (code === 4003) epoch = undefined; else if (code === 4429) tries = Math.max(tries, 4);
   again();
 }
 function again() {
-  const wait = bye + Math.random() * Math.min(30000, 500 * 2 ** tries++);
+  const wait = bye + upTo(Math.min(30000, 500 * 2 ** tries++));
   show('waiting', `Reconnecting in ${Math.ceil(wait / 1000)} s`);
   bye = 0; setTimeout(connect, wait);
 }
@@ -52,18 +46,18 @@ function ping(sent = performance.now()) {
 }
 setInterval(() => since < Infinity && ping(), 5000);
 setInterval(() => socket && Date.now() - heard > silence && leave(4002), 1000);
-
 // What the server says
 function take(m) {
   const done = waiting.get(m.cid);
   heard = Date.now();
   if (done) return waiting.delete(m.cid), done(m);
-  if (m.ver < vers[m.t]) return;
-  vers[m.t] = m.ver;
   if (m.seq !== undefined && !['welcome', 'room.reset', 'beat'].includes(m.t)) {
     if (m.seq <= seq) return;
     if (m.seq > seq + 1) return leave(1006); // a gap: the resume fills it
     seq = m.seq;
+  } else if (m.ver !== undefined) {
+    if (m.ver < vers[m.t]) return;
+    vers[m.t] = m.ver;
   }
   if (Object.hasOwn(ON, m.t)) ON[m.t](m);
 }
@@ -79,18 +73,18 @@ const ON = {
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
   'chat.sampled'({ shown, total }) { flash('sampled', `showing ${shown} of ${total} comments/s`, 2500); },
   'chat.mentioned'(m) { // the comment itself is usually on its way and knows more
-    setTimeout(() => add({ ...m, name: m.by, from: m.by, mentions: [me.id] }), 1000);
+    const name = [...seen.values()].find(c => c.from === m.by)?.name ?? m.by;
+    setTimeout(() => add({ ...m, name, from: m.by, reply_to: m.of, mentions: [me.id] }), 1000);
     if (m.inbox) send({ t: 'inbox.ack', ids: [m.inbox] });
   },
   'like.total'({ total, delta }) {
     tally({ likes: total });
-    for (let i = Math.min(8, delta - counted); i > 0; i--) heart(Math.random() * 450);
+    for (let i = Math.min(8, delta - counted); i > 0; i--) heart(upTo(450));
     counted = Math.max(0, counted - delta);
   },
 };
 function begin(m) {
-  if (epoch !== m.epoch) vers = {};
-  ({ epoch, seq } = m);
+  [epoch, seq, vers] = [m.epoch, m.seq, {}];
   if (!m.snapshot) return;
   seen.clear(); unpainted.length = 0; $('chat').replaceChildren();
   notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); m.snapshot.inbox?.forEach(take);
@@ -101,14 +95,12 @@ function tally(m) { for (const key of ['viewers', 'likes', 'rate']) if (key in m
 function flash(id, words, ms) {
   clearTimeout($(id).timer); $(id).textContent = words; $(id).timer = setTimeout(() => { $(id).textContent = ''; }, ms);
 }
-function hint({ code, params, retry_after_ms: wait }) {
-  const why = (WORDS[code] ?? `Refused: ${code}.`) + (params?.until ? ` Until ${new Date(params.until).toLocaleTimeString()}.` : '');
-  flash('hint', why + (wait ? ` Try again in ${Math.ceil(wait / 1000)} s.` : ''), Math.max(6000, wait ?? 0));
+function hint({ code, retry_after_ms: wait = 0 }) {
+  flash('hint', (WORDS[code] ?? `Refused: ${code}.`) + (wait ? ` Try again in ${Math.ceil(wait / 1000)} s.` : ''), Math.max(6000, wait));
 }
-
-// Comments
-const seen = new Map(), unpainted = [], lanes = []; // by id · until the next frame · when each lane of the sky is free again
-let frame = 0, stuck = true, target = null, idem = fresh();
+// Comments: `seen` by id, `unpainted` until the next frame, `lanes` of the sky with the time each is free again
+const seen = new Map(), unpainted = [], lanes = [];
+let frame = 0, stuck = true, target = null, unsure = {};
 function make(tag, textContent, more) { return Object.assign(document.createElement(tag), { textContent, ...more }); }
 function add(comment, old = false) {
   if (seen.has(comment.id)) return;
@@ -124,7 +116,7 @@ function paint() {
   for (const { comment, old } of batch.slice(-30)) if (!old) fly(comment);
 }
 function row(c) {
-  const li = make('li', ''), to = seen.get(c.reply_to), forMe = c.from === me.id || c.mentions?.includes(me.id);
+  const li = make('li', ''), to = seen.get(c.reply_to), forMe = [c.from, to?.from, ...(c.mentions ?? [])].includes(me.id);
   Object.assign(li.dataset, { initial: [...c.name][0], me: forMe });
   li.style.setProperty('--hue', [...c.name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7));
   if (c.reply_to) li.append(make('q', to ? `${to.name}: ${to.text}` : 'an earlier comment'));
@@ -134,7 +126,7 @@ function row(c) {
 function fly(c) { // all at one speed, so nobody catches up: a lane is free once the tail of its last comment is in
   const sky = $('sky'), now = performance.now(), speed = Math.max(90, sky.clientWidth / 9) / 1000;
   const lane = [...Array(Math.floor(sky.clientHeight / 38)).keys()].find(i => !(lanes[i] > now));
-  if (calm.matches || sky.childElementCount >= 30 || lane === undefined) return;
+  if (calm.matches || lane === undefined || upTo(15) >= 30 - sky.childElementCount) return; // thins out from 15 to 30
   const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '' }));
   lanes[lane] = now + (node.offsetWidth + 32) / speed;
   node.style.cssText = `--lane: ${lane}; --time: ${(sky.clientWidth + node.offsetWidth) / speed}ms`;
@@ -145,47 +137,41 @@ function answer(c) {
   $('reply').firstChild.textContent = c ? `Replying to @${c.name}: ${c.text}` : '';
 }
 $('say').onsubmit = event => {
-  const text = $('text').value.trim(), to = target, used = idem;
+  const text = $('text').value.trim(), to = target, idem = unsure.text === text ? unsure.idem : `${Math.random()}`;
   const said = { text, ...(to && { reply_to: to.id, mentions: to.from === me.id ? [] : [to.from] }) };
   event.preventDefault();
   if (!text) return hint({ code: 'TEXT_EMPTY' });
-  $('text').value = ''; idem = fresh(); answer(null);
-  send({ t: 'chat.say', ...said, idem: used }, r => {
+  $('text').value = ''; answer(null);
+  send({ t: 'chat.say', ...said, idem }, r => {
     flash('hint', r.shown === false ? `Counted, but not shown: ${r.why}` : r.receipt ? 'You are in the draw.' : '', 6000);
+    unsure = ['LOST', 'TRY_LATER', 'INTERNAL'].includes(r.code) ? { text, idem } : {}; // perhaps said: again is the same intention
     if (r.t === 'ok') return r.shown !== false && add({ ...said, id: r.id, from: me.id, name: me.name, role: me.role });
     hint(r);
-    if ($('text').value) return;
-    $('text').value = text; answer(to);
-    if (['LOST', 'TRY_LATER', 'INTERNAL'].includes(r.code)) idem = used; // it may have been said: the same intention
+    if (!$('text').value) { $('text').value = text; answer(to); }
   });
 };
-$('text').oninput = () => { idem = fresh(); };
 $('announce').onsubmit = event => {
   event.preventDefault();
   send({ t: 'room.notice', text: $('news').value.trim() }, r => { if (r.t === 'ok') $('news').value = ''; else hint(r); });
 };
-$('reply').lastChild.onclick = () => answer(null);
-$('newer').onclick = bottom;
-$('chat').onscroll = ({ target: t }) => { $('newer').hidden = (stuck = t.scrollHeight - t.scrollTop - t.clientHeight < 40) || $('newer').hidden; };
-new ResizeObserver(() => stuck && bottom()).observe($('chat'));
+$('chat').onscroll = ({ target: t }) => { stuck = t.scrollHeight - t.scrollTop - t.clientHeight < 40; $('newer').hidden ||= stuck; };
 $('chat').onkeydown = event => {
   const step = { ArrowUp: 'previousSibling', ArrowDown: 'nextSibling' }[event.key], at = event.target.closest('li');
   if (step) event.preventDefault(), (at ? at[step] : $('chat').lastChild)?.querySelector('button').focus();
 };
-
-// Likes
-let taps = 0, counted = 0, pouring = 0; // counted: own likes, whose hearts have flown, still to come back in like.total
+$('newer').onclick = bottom; $('reply').lastChild.onclick = () => answer(null); new ResizeObserver(() => stuck && bottom()).observe($('chat'));
+// Likes: `taps` not sent yet; `counted` are own ones, whose hearts have flown, that will come back in like.total
+let taps = 0, counted = 0;
 function heart(wait = 0) {
   if (calm.matches || $('hearts').childElementCount >= 30) return;
   const node = $('hearts').appendChild($('like').firstChild.cloneNode(true));
-  node.style.cssText = `--x: ${Math.random() * 80 - 60}px; --hue: ${320 + Math.random() * 60}; --wait: ${wait}ms`;
+  node.style.cssText = `--x: ${upTo(80) - 60}px; --hue: ${320 + upTo(60)}; --wait: ${wait}ms`;
 }
 function pour() {
-  const n = Math.min(taps, 50);
-  pouring = (taps -= n) && setTimeout(pour, 300);
-  send({ t: 'like.add', n }, r => { if (r.t === 'ok') counted += r.counted; else hint(r); });
+  send({ t: 'like.add', n: Math.min(taps, 50) }, r => { if (r.t === 'ok') counted += r.counted; else hint(r); });
+  taps = 0;
 }
-$('like').onclick = () => { taps++; heart(); pouring ||= setTimeout(pour, 300); };
+$('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
 connect();

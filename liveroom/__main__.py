@@ -1,0 +1,5 @@
+"""``python -m liveroom``."""
+
+from liveroom.cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""What the command line needs to speak to a server: its address, a token, one HTTP call."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from liveroom.client import Closed, Unreachable
+from liveroom.settings import SettingsError, find_secret, read_settings
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+PATIENCE_SECONDS = 15
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Arguments of commands that are text even where they look like a number.
+TEXT_FIELDS = {
+    *("text", "title", "name", "reason", "prize", "item", "keyword", "question", "explain"),
+    *("id", "viewer", "hold", "reply_to", "to", "idem", "mode", "currency"),
+}
+
+
+class Trouble(Exception):
+    """One line for whoever sits at the terminal: what is wrong and what to do."""
+
+
+class Reply(NamedTuple):
+    """An answer over HTTP."""
+
+    status: int
+    body: Any
+
+    @property
+    def good(self) -> bool:
+        return self.status < 400
+
+    @property
+    def complaint(self) -> str:
+        said = self.body if isinstance(self.body, dict) else {}
+        return f"{said.get('code', self.status)}: {said.get('message', 'the server gave no reason')}"
+
+
+class Server:
+    """Where a server is and how its tokens are made."""
+
+    def __init__(self, url: str | None, token: str | None, data: Path | None) -> None:
+        self.settings, _ = read_settings("", os.environ, {"data": str(data) if data else None})
+        self.data = Path(self.settings.data)
+        self.url = checked_url(url or kept_url(self.data))
+        self.token = token
+
+    def mint(self, sub: str, room: str, role: str = "viewer", name: str = "", ttl_s: float = 3600) -> str:
+        """A new token. Raises SettingsError where no secret is found or the token would be refused."""
+        from liveroom.tokens import mint
+
+        if ttl_s > self.settings.token_hours * 3600:
+            raise SettingsError(f"a token lasts at most {self.settings.token_hours:g} hours (setting token_hours)")
+        secret = find_secret(os.environ, self.data)
+        return mint(
+            secret,
+            sub=sub,
+            room=room,
+            role=role,
+            name=name,
+            ttl_s=ttl_s,
+            now_s=time.time(),
+            audience=self.settings.audience,
+            issuer=self.settings.issuers[0],
+        )
+
+    def token_for(self, sub: str, room: str, role: str = "viewer", name: str = "") -> str:
+        """The token that was given, else a new one."""
+        return self.token or self.mint(sub, room, role, name)
+
+    def call(self, method: str, path: str, token: str, body: Any = None) -> Reply:
+        """Raises Trouble where nobody answers."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        data = None if body is None else msgspec.json.encode(body)
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+                return Reply(answer.status, parsed(answer.read()))
+        except urllib.error.HTTPError as refusal:
+            return Reply(refusal.code, parsed(refusal.read()))
+        except OSError as error:
+            raise unreachable(self.url, getattr(error, "reason", error)) from None
+
+
+def unreachable(url: str, why: object) -> Trouble:
+    return Trouble(f"no server at {url} ({why}): start one with `liveroom run --dev`, or name it with --url")
+
+
+def trouble(error: Closed | Unreachable, url: str, room: str) -> Trouble:
+    """What a failed join means to whoever typed the command."""
+    if isinstance(error, Unreachable):
+        return unreachable(url, error)
+    wrong = {
+        4500: "the token is not accepted: it is for another room or server, or expired; check --token or --data",
+        4502: f"banned from room {room!r}",
+        4503: "replaced: this viewer has joined from elsewhere",
+        4504: f"room {room!r} is closed or unknown: `liveroom rooms` lists the rooms",
+    }
+    return Trouble(wrong.get(error.code, f"the server ended it: {error}"))
+
+
+def kept_url(data: Path) -> str:
+    """A server keeps its address in its data folder."""
+    kept = data / "url"
+    return (kept.read_text("utf-8").strip() if kept.is_file() else "") or DEFAULT_URL
+
+
+def checked_url(url: str) -> str:
+    if not re.match(r"https?://[^/]", url):
+        raise Trouble(f"{url!r} is no address of a server: --url takes one like {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def parsed(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+
+
+def seconds(text: str) -> float:
+    """A duration: 90, 90s, 10m, 1h30m, 1:30:00. Raises ValueError."""
+    if re.fullmatch(r"\d+(:\d\d?){1,2}(\.\d+)?", text):
+        parts = [float(part) for part in text.split(":")]
+        return sum(part * (1, 60, 3600)[place] for place, part in enumerate(reversed(parts)))
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
+        raise ValueError(f"{text!r} is no duration: write 90s, 10m, 1h30m or 1:30:00")
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", text))
+
+
+def argument(word: str) -> tuple[str, Any]:
+    """One ``key=value`` of a command: the value is JSON where it is a number, a truth, a list or an object."""
+    key, equals, text = word.partition("=")
+    if not (key and equals):
+        raise Trouble(f"{word!r} is no argument of a command: write key=value")
+    return key, text if key in TEXT_FIELDS else value(text)
+
+
+def value(text: str) -> Any:
+    found = parsed(text.encode())
+    return text if found is None or isinstance(found, str) else found

@@ -1,0 +1,143 @@
+"""A little synthetic show: a dozen people who come, talk, like, leave and return, and a host with notices."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from liveroom.client import Closed, Unanswered, Unreachable, Viewer
+from liveroom.remote import Server, Trouble
+from liveroom.settings import SettingsError
+
+PEOPLE = ("Ann", "小雨", "Ben", "阿杰", "Carla", "Dimitri", "米粒", "Eva", "大熊", "Femi", "Grace", "橙子")
+LINES = (
+    *("hello everyone", "just got here, what did I miss?", "that colour is lovely", "does it come in blue?", "so soft"),
+    *("how long does shipping take?", "I have the older one, still works", "haha", "what size are you wearing?"),
+    *("my sister would love this", "can you show the back please", "wow", "the sound is good today"),
+    *("主播好", "来了来了", "这个好看", "有蓝色的吗", "多少钱呀", "已经下单了", "上次买的很好用", "哈哈哈"),
+    *("能再看一下背面吗", "什么时候发货", "太可爱了", "有没有小一号的", "声音很清楚", "第一次来", "给主播点赞"),
+)
+NOTICES = (
+    "Welcome! Ask anything about what you see.",
+    "欢迎新来的朋友，有问题直接问。",
+    "In ten minutes: the blue one, live from the workshop.",
+    "谢谢大家的点赞！",
+)
+ANSWERS = ("good question, one moment", "yes, in three sizes", "有的，马上给大家看", "thank you!", "two days by post")
+COMMENT_SECONDS = 12  # between two comments of one person, on average
+STAY_SECONDS = 90
+AWAY_SECONDS = 25
+NOTICE_SECONDS = 75
+RETRY_SECONDS = 2
+LEAST_SECONDS = 0.5
+
+Act = Callable[[Viewer], Awaitable[object]]
+
+
+def about(mean_s: float) -> float:
+    """A waiting time as people have them: mostly short, sometimes long."""
+    return max(LEAST_SECONDS, random.expovariate(1 / mean_s))
+
+
+async def say_something(viewer: Viewer) -> None:
+    await viewer.say(random.choice(LINES))
+
+
+async def like(viewer: Viewer) -> None:
+    await viewer.ask({"t": "like.add", "n": random.randint(1, 15)})
+
+
+async def answer(viewer: Viewer) -> None:
+    await viewer.say(random.choice(ANSWERS))
+
+
+async def notice(viewer: Viewer) -> None:
+    await viewer.ask({"t": "room.notice", "text": random.choice(NOTICES)})
+
+
+async def live(viewer: Viewer, acts: Sequence[Act], weights: Sequence[int], mean_s: float) -> None:
+    """One visit: do this and that, for as long as it lasts."""
+    async with viewer:
+        while True:
+            await asyncio.sleep(about(mean_s))
+            with suppress(Unanswered):
+                await random.choices(acts, weights)[0](viewer)
+
+
+async def visit(server: Server, room: str, person: str, role: str) -> None:
+    name = "Host" if role == "host" else person
+    sub = f"show-{PEOPLE.index(person) if person in PEOPLE else 'host'}"
+    viewer = Viewer(server.url, room, server.mint(sub, room, role, name), source="show", profile="min", ping_seconds=0)
+    if role == "host":
+        await live(viewer, (notice, answer), (1, 2), NOTICE_SECONDS / 3)
+    else:
+        await live(viewer, (say_something, like), (3, 2), COMMENT_SECONDS * 3 / 5)
+
+
+async def come_and_go(server: Server, room: str, person: str, role: str, stay_s: float) -> None:
+    """Visit again and again; a server that is away is asked again a little later."""
+    while True:
+        try:
+            async with asyncio.timeout(about(stay_s)):
+                await visit(server, room, person, role)
+        except TimeoutError:
+            await asyncio.sleep(about(AWAY_SECONDS))
+        except (Unreachable, Closed):
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def parent_gone() -> None:
+    """Returns when the process that started this one has ended."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - the system tells nobody
+        await asyncio.sleep(0.5)
+
+
+async def input_closed() -> None:
+    """Returns at the end of stdin, where that is a pipe."""
+    if sys.stdin is None or not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+        await asyncio.Event().wait()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        pass
+
+
+async def play(server: Server, room: str) -> None:
+    """The whole show, until SIGTERM, SIGINT, or the end of whoever started it."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    people = [come_and_go(server, room, person, "viewer", STAY_SECONDS) for person in PEOPLE]
+    cast = [asyncio.create_task(life) for life in (*people, come_and_go(server, room, "", "host", 1e9))]
+    ends = [asyncio.create_task(end) for end in (stop.wait(), parent_gone(), input_closed())]
+    done, _ = await asyncio.wait([*cast, *ends], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*cast, *ends):
+        task.cancel()
+    await asyncio.gather(*cast, *ends, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m liveroom.show", description=__doc__)
+    parser.add_argument("--url")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--room", default="demo")
+    options = parser.parse_args()
+    try:
+        asyncio.run(play(Server(options.url, None, options.data), options.room))
+    except (SettingsError, Trouble) as error:
+        sys.exit(f"liveroom show: {error}")
+
+
+if __name__ == "__main__":
+    main()

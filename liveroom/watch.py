@@ -1,0 +1,223 @@
+"""A room in the terminal: comments scroll, a line below tells likes, viewers and latency, and one may type."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from liveroom.client import Closed, Message, Unanswered, Unreachable, Viewer
+from liveroom.remote import Server, trouble
+
+STYLES = {"host": "bold magenta", "moderator": "bold cyan", "service": "bold yellow"}
+MOST_TYPED = 200
+STATUS_SECONDS = 5
+SHOWN_HISTORY = 20
+
+
+def printable(text: str) -> str:
+    """Without characters that could move a terminal's cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+class Screen:
+    """What one sees of a room: everything said, and how it stands."""
+
+    def __init__(self, console: Console, viewer: Viewer) -> None:
+        self.console = console
+        self.viewer = viewer
+        self.title = ""
+        self.viewers = self.likes = 0
+        self.typed = ""
+        self.told: dict[str, Callable[[Message], None]] = {
+            "welcome": self.on_welcome,
+            "room.reset": self.on_reset,
+            "room.stats": self.on_stats,
+            "like.total": self.on_likes,
+            "chat.message": self.on_comment,
+            "chat.deleted": self.on_deleted,
+            "chat.sampled": self.on_sampled,
+            "chat.mentioned": self.on_mentioned,
+            "room.notice": self.on_notice,
+            "room.joined": self.on_joined,
+            "room.closed": self.on_closed,
+        }
+
+    def show(self, message: Message) -> None:
+        if told := self.told.get(message["t"]):
+            told(message)
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(printable(text), style), soft_wrap=True)
+
+    def on_welcome(self, message: Message) -> None:
+        room = message["room"]
+        self.title, self.viewers, self.likes = room["title"], room["viewers"], room["likes"]
+        self.say(f"{self.title}: you are {message['viewer']['name']}", "dim")
+        self.on_reset(message)
+
+    def on_reset(self, message: Message) -> None:
+        for comment in (message.get("snapshot") or {}).get("chat", [])[-SHOWN_HISTORY:]:
+            self.on_comment(comment)
+
+    def on_stats(self, message: Message) -> None:
+        self.viewers, self.likes = message["viewers"], max(self.likes, message["likes"])
+
+    def on_likes(self, message: Message) -> None:
+        self.likes = message["total"]
+
+    def on_comment(self, message: Message) -> None:
+        style = STYLES.get(message["role"], "green")
+        self.console.print(Text.assemble((f"{printable(message['name'])}: ", style), printable(message["text"])))
+
+    def on_deleted(self, message: Message) -> None:
+        what = f"{len(message['ids'])} comments" if message.get("ids") else "all comments of one viewer"
+        self.say(f"deleted: {what}", "dim")
+
+    def on_sampled(self, message: Message) -> None:
+        self.say(f"{message['shown']} of {message['total']} comments shown", "dim")
+
+    def on_mentioned(self, message: Message) -> None:
+        self.say(f"{message['by']} mentions you: {message['text']}", "bold yellow")
+
+    def on_notice(self, message: Message) -> None:
+        self.say(f"notice: {message['text']}", "bold yellow")
+
+    def on_joined(self, message: Message) -> None:
+        names, more = ", ".join(message["names"]), message.get("more", 0)
+        self.say(f"{names}{f' and {more} more' if more else ''} joined", "dim")
+
+    def on_closed(self, _: Message) -> None:
+        self.say("the room is closed", "dim")
+
+    def status(self) -> str:
+        return f"{self.title} · {self.viewers} viewers · {self.likes} likes · {self.latency()}"
+
+    def latency(self) -> str:
+        if not self.viewer.seated.is_set():
+            return "cut off, reconnecting"
+        return "…" if self.viewer.clock.rtt_ms is None else f"{self.viewer.clock.rtt_ms:.0f} ms"
+
+    def __rich__(self) -> Group:
+        return Group(Text(printable(self.status()), "reverse"), Text(f"> {self.typed}"))
+
+
+class Typing:
+    """The line being typed, from the bytes of a terminal that does not edit by itself."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def typed(self, data: bytes) -> list[str]:
+        """The lines that these bytes complete."""
+        lines = []
+        for character in self.decoder.decode(data):
+            if character in "\r\n":
+                lines.append(self.text.strip())
+            self.text = self.edited(character)
+        return [line for line in lines if line]
+
+    def edited(self, character: str) -> str:
+        if character in "\r\n\x15":  # Ctrl-U clears the line
+            return ""
+        if character in "\x7f\b":
+            return self.text[:-1]
+        return (self.text + character)[:MOST_TYPED] if character.isprintable() else self.text
+
+
+@contextmanager
+def unedited(terminal: int) -> Iterator[None]:
+    """The terminal hands over each key and echoes nothing."""
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+async def comment(viewer: Viewer, screen: Screen, text: str) -> None:
+    with suppress(Closed):
+        try:
+            reply = await viewer.say(text)
+        except Unanswered:
+            screen.say("not answered: perhaps it was not said", "red")
+            return
+        if reply["t"] == "error":
+            screen.say(f"{reply['code']}: {reply['message']}", "red")
+
+
+def read_keys(viewer: Viewer, screen: Screen, talk: asyncio.TaskGroup, terminal: int) -> None:
+    """Comment on what is typed, for as long as the loop runs."""
+    typing = Typing()
+
+    def ready() -> None:
+        for line in typing.typed(os.read(terminal, 1024)):
+            talk.create_task(comment(viewer, screen, line))
+        screen.typed = typing.text
+
+    asyncio.get_running_loop().add_reader(terminal, ready)
+
+
+async def report(screen: Screen, wanted: bool) -> None:
+    """Where no status line stands below, the status is a line now and then."""
+    before = ""
+    while wanted:
+        await asyncio.sleep(STATUS_SECONDS)
+        if (now := screen.status()) != before:
+            screen.say(now, "dim")
+        before = now
+
+
+async def watch(viewer: Viewer, screen: Screen, terminal: int | None, limit_s: float | None) -> None:
+    """Show the room until it closes, Ctrl-C, or the limit. Raises Closed or Unreachable."""
+    async with viewer, asyncio.TaskGroup() as tasks:
+        showing = tasks.create_task(show_all(viewer, screen))
+        reporting = tasks.create_task(report(screen, terminal is None))
+        if terminal is not None:
+            read_keys(viewer, screen, tasks, terminal)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, showing.cancel)
+        await asyncio.wait([showing], timeout=limit_s)
+        if terminal is not None:
+            asyncio.get_running_loop().remove_reader(terminal)
+        showing.cancel()
+        reporting.cancel()
+    if not showing.cancelled() and (end := showing.result()):
+        raise end
+
+
+async def show_all(viewer: Viewer, screen: Screen) -> Closed | None:
+    """Show what comes; why it ended, unless the room was closed."""
+    try:
+        async for message in viewer:
+            screen.show(message)
+    except Closed as end:
+        return end
+    return None
+
+
+def run_watch(server: Server, room: str, name: str, limit_s: float | None) -> None:
+    """Everything the command does. Raises Trouble."""
+    token = server.token_for(f"watch-{os.urandom(4).hex()}", room, name=name)
+    terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
+    console = Console(highlight=False)
+    viewer = Viewer(server.url, room, token, source="terminal", ping_seconds=STATUS_SECONDS)
+    screen = Screen(console, viewer)
+    live = Live(screen, console=console, refresh_per_second=10, transient=True, redirect_stdout=False)
+    try:
+        with nullcontext() if terminal is None else unedited(terminal), nullcontext() if terminal is None else live:
+            asyncio.run(watch(viewer, screen, terminal, limit_s))
+    except (Closed, Unreachable) as end:
+        raise trouble(end, server.url, room) from None
