@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ import structlog
 import uvicorn
 import uvloop
 from msgspec.structs import replace
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -53,6 +52,8 @@ log = structlog.get_logger()
 
 SELDOM = (50_000, 20, 50)  # garbage collections: a full one looks at every viewer and stops the tick meanwhile
 FEW_FILES = 10_000
+AGAIN_SECONDS = 1
+LEAVE_SECONDS = 5  # for requests that are being answered when the node stops
 FORGET_SECONDS = 60  # people who left are forgotten after that
 DEMO = ("demo", "Demo")
 
@@ -76,7 +77,14 @@ class Node:
         self.hub = Hub(limits, loop, self.clock.now_ms)
         self.rooms = Rooms(self.truth, shards, remembered(self.hub))
         self.crowd = Crowd(
-            writer, self.clock, shards, self.name, budget=settings.crowd_budget, seconds=wait, history=settings.history
+            writer,
+            self.clock,
+            shards,
+            self.name,
+            deaf=self.deaf,
+            budget=settings.crowd_budget,
+            seconds=wait,
+            history=settings.history,
         )
         self.likes = Likes(self.live, shards, self.name, wait)
         self.presence = Presence(
@@ -112,25 +120,29 @@ class Node:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
         return self.tasks.create_task(surprised(work))
 
+    def deaf(self) -> bool:
+        """What was published now would not come back to this node's own viewers."""
+        return not self.feed.crowd_ear.hearing
+
     def seated(self, room: Room, node: str, viewer: str, homes: int, device: str) -> None:
         if node != self.name:
             self.door.seated(room, viewer, homes, device)
 
     def start(self) -> list[asyncio.Task[None]]:
         """The tasks that run as long as the node does."""
-        lasting = (
-            self.crowd.run(),
-            self.likes.run(),
-            self.presence.run(),
-            self.presence.ring(),
-            self.feed.run(),
-            self.feed.truth_ear.run(),
-            self.feed.crowd_ear.run(),
-            self.feed.tell_likes(),
-            self.gateway.sweep(),
-            self.seconds(),
+        works = (
+            self.crowd.run,
+            self.likes.run,
+            self.presence.run,
+            self.presence.ring,
+            self.feed.run,
+            self.feed.truth_ear.run,
+            self.feed.crowd_ear.run,
+            self.feed.tell_likes,
+            self.gateway.sweep,
+            self.seconds,
         )
-        return [self.spawn(work) for work in lasting]
+        return [self.tasks.create_task(lasting(work)) for work in works]
 
     async def seconds(self) -> None:
         """What is done once a second for all rooms."""
@@ -163,6 +175,13 @@ class Node:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
         return Starlette(routes=[*api.routes(), *pages], middleware=[cors])
+
+
+async def lasting(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run for as long as the node does: what fails is logged and begun again."""
+    while True:
+        await surprised(work())
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def surprised(work: Coroutine[Any, Any, None]) -> None:
@@ -206,13 +225,14 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
         if embedded is None:
             for well, line in report.remarks:
                 (log.info if well else log.warning)(line, redis=without_password(url))
+    await agree_on_shards(urls[0], settings)
     url = base_url(listener)
     async with asyncio.TaskGroup() as tasks:
         node = Node(settings, urls, tasks)
-        await prepare(node.truth, node)
-        lasting = node.start()
+        await prepare(node)
+        running = node.start()
         if embedded is not None:
-            lasting.append(node.spawn(embedded.keep()))
+            running.append(tasks.create_task(lasting(embedded.keep)))
         known: list[Server] = []
         config = uvicorn.Config(
             node.web(known),
@@ -223,6 +243,7 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
             lifespan="off",
             root_path=settings.root_path,
             server_header=False,
+            timeout_graceful_shutdown=LEAVE_SECONDS,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies) or None,
         )
@@ -237,19 +258,33 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
             await server.serve(sockets=[listener])
         finally:
             stop_show(actor)
-            for task in lasting:
-                task.cancel()
+            await ended(running)
             await node.aclose()
 
 
-async def prepare(redis: Redis, node: Node) -> None:
-    """What must stand before the first viewer: the verbs, the number of shards, the demo room."""
-    await scripts.load(redis)
-    await scripts.load(node.live)
-    kept = await redis.set(SHARDS, node.settings.shards, nx=True, get=True)
-    if kept is not None and int(kept) != node.settings.shards:
+async def ended(running: list[asyncio.Task[None]]) -> None:
+    """Cancel, and again: a library may take a cancellation for a time-out of its own and swallow it."""
+    waiting = set(running)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.5)
+
+
+async def agree_on_shards(url: str, settings: Settings) -> None:
+    """The number of shards is part of every key: it is written once. Raises WeakServer where it is another."""
+    redis = client(url, settings.redis_seconds)
+    kept = await redis.set(SHARDS, settings.shards, nx=True, get=True)
+    await redis.aclose()
+    if kept is not None and int(kept) != settings.shards:
         raise WeakServer(f"this data was written with shards = {int(kept)}; set shards to that and start again")
-    await node.clock.probe(redis)
+
+
+async def prepare(node: Node) -> None:
+    """What must stand before the first viewer: the verbs, the clock, the demo room."""
+    await scripts.load(node.truth)
+    await scripts.load(node.live)
+    await node.clock.probe(node.truth)
     node.feed.fresh = True
     if node.settings.dev:
         await node.rooms.create(*DEMO, "", node.ids.new(node.clock.now_ms()))

@@ -24,7 +24,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WRONG = 2  # exit: cannot be done as asked
 REFUSED = 1  # exit: the server said no, or the account does not add up
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help=__doc__
+)
 rooms = typer.Typer(invoke_without_command=True, help="List the rooms, create one, or close one.")
 app.add_typer(rooms, name="rooms", rich_help_panel=DATA)
 

@@ -199,12 +199,9 @@ class Desk:
         return None
 
     def when_said(self, asked: Asked) -> Callable[[str | Refusal], None]:
-        said = asked.actor.person.said
-
         def answer(result: str | Refusal) -> None:
             if isinstance(result, Refusal):
-                if result is TRY_LATER and said:
-                    said[:] = [one for one in said if one.at != asked.at]  # he may say it again
+                take_back(asked.actor.person, asked.at)
                 asked.refused(result)
             else:
                 asked.done({"id": result})
@@ -302,6 +299,13 @@ class Desk:
     def once(self, asked: Asked) -> str:
         """The key that remembers this intention; the kind of command is part of what it is compared by."""
         return self.rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+
+
+def take_back(person: Person, at: float) -> None:
+    """A comment that was not said costs nothing and may be said again."""
+    if person.said and person.chat:
+        person.said[:] = [one for one in person.said if one.at != at]
+        person.chat.spend(-1)
 
 
 def digest(command: Command) -> str:

@@ -17,6 +17,9 @@ from liveroom.store.crowd import Crowd
 from liveroom.store.feed import Feed
 from liveroom.store.presence import Presence
 
+PATIENCE_SECONDS = 3.0
+PAUSE_SECONDS = 0.2
+
 
 class Joiner(Seat, Protocol):
     """A connection whose token was good and that is not in the room yet."""
@@ -79,25 +82,42 @@ class Door:
             self.busy.discard(room_id)
 
     async def let_in(self, room_id: str, joiners: list[Joiner]) -> None:
+        """All of them, or nobody: with a word on what to do."""
+        why: tuple[int, str] | None = Close.INTERNAL, "an error of the server; it is logged there"
         try:
-            room = await self.feed.hold(room_id)
-            if room is None or room.info.state != "open":
+            why = await self.patiently(room_id, joiners)
+        finally:
+            if why is not None:
                 for joiner in joiners:
-                    joiner.gone(Close.ROOM_GONE, "there is no such room, or it is closed")
-                return
-            homes = await self.presence.note(room_id)
-            await self.catch_up(room, joiners)
-            seq, board = await self.feed.board(room)
-        except (RedisError, OSError, TimeoutError):
-            for joiner in joiners:
-                joiner.gone(Close.TRY_LATER, "the room's store does not answer; try again")
-            return
+                    joiner.gone(*why)
+
+    async def patiently(self, room_id: str, joiners: list[Joiner]) -> tuple[int, str] | None:
+        """A server that is just being started again is waited for a little."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self.try_to_let_in(room_id, joiners)
+            except (RedisError, OSError, TimeoutError):
+                if loop.time() > deadline:
+                    return Close.TRY_LATER, "the room's store does not answer; try again"
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def try_to_let_in(self, room_id: str, joiners: list[Joiner]) -> tuple[int, str] | None:
+        """None, or why they must go. Raises redis-py's errors and TimeoutError."""
+        room = await self.feed.hold(room_id)
+        if room is None or room.info.state != "open":
+            return Close.ROOM_GONE, "there is no such room, or it is closed"
+        homes = await self.presence.note(room_id)
+        await self.catch_up(room, joiners)
+        seq, board = await self.feed.board(room)
         while room.flushed < seq:  # what the snapshot has seen must have been told to the room
             self.hub.flush(room)
             await asyncio.sleep(0)
         for joiner in joiners:
             if joiner.open:
                 self.admit(room, joiner, homes.get(joiner.viewer, 1), seq, board)
+        return None
 
     async def catch_up(self, room: Room, joiners: list[Joiner]) -> None:
         """Somebody was told more elsewhere than this node has heard: read on before he is answered."""

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,8 +116,12 @@ class House:
         return node
 
     def stop(self) -> None:
-        for node in self.nodes:
-            node.stop()
+        try:
+            for node in self.nodes:
+                node.stop()
+        finally:
+            if (self.data / "socket").exists():  # a killed node leaves its socket's folder
+                shutil.rmtree(Path(self.redis_socket).parent, ignore_errors=True)
 
     @property
     def redis_socket(self) -> str:

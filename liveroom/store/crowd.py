@@ -89,12 +89,22 @@ class Crowd:
     """Publishes what the viewers of this node say. ``window`` tells a room's tick in ms."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, shards: int, node: str, *, budget: int, seconds: float, history: int
+        self,
+        redis: Redis,
+        clock: Clock,
+        shards: int,
+        node: str,
+        *,
+        deaf: Callable[[], bool],
+        budget: int,
+        seconds: float,
+        history: int,
     ) -> None:
         self.redis = redis
         self.clock = clock
         self.shards = shards
         self.node = node
+        self.deaf = deaf  # what is published now would not come back
         self.budget = budget
         self.seconds = seconds
         self.history = history
@@ -103,6 +113,9 @@ class Crowd:
         self.wake = asyncio.Event()
 
     def say(self, room: str, window: float, comment: Comment) -> None:
+        if self.deaf():
+            comment.answer(TRY_LATER)
+            return
         out = self.out(room, window)
         out.waiting.append(comment)
         out.mine += 1

@@ -33,6 +33,7 @@ class Ear:
         self.mended = mended
         self.wanted: dict[str, asyncio.Future[None]] = {}
         self.connection: Connection | None = None
+        self.hearing = False  # connected, and all that is wanted is confirmed
         self.mends = 0
 
     async def subscribe(self, channel: str) -> None:
@@ -76,6 +77,7 @@ class Ear:
         missing = set(self.wanted)
         while message := await connection.read_response(timeout=SILENCE_SECONDS):
             if not self.hear(message, missing):
+                self.hearing = True
                 self.mends += 1
                 self.mended()
         raise TimeoutError
@@ -100,6 +102,6 @@ class Ear:
         return True
 
     async def hang_up(self) -> None:
-        connection, self.connection = self.connection, None
+        connection, self.connection, self.hearing = self.connection, None, False
         if connection is not None:
             await connection.disconnect(nowait=True)

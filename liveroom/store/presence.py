@@ -17,7 +17,7 @@ from liveroom.store import keys, scripts
 from liveroom.store.keys import Keys, keys_of
 
 PERIOD = 0.1
-LAPSED = -1
+LAPSED = -5
 MOST_AT_ONCE = 4000  # viewers in one call: Lua takes no more than some thousand
 RING_MS = 2000
 RING_PERIOD = 0.2

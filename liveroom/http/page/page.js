@@ -14,9 +14,9 @@ const name = query.get('name') || (sessionStorage['liveroom.name'] ||= `Guest ${
 let socket, token, epoch, seq, vers, me, heard, cid = 0, silence = 30000, since = Infinity, tries = 0, renewed = false, bye = 0;
 async function connect() {
   show('connecting', 'Connecting…');
-  const got = !token && await fetch(`/dev/token?${new URLSearchParams({ room, role, name })}`).catch(() => ({ status: 503 }));
-  if (got && !got.ok) return got.status < 500 ? show('stopped', STOPS[4500]) : again();
-  if (got) ({ token } = await got.json());
+  const read = answer => (answer.ok ? answer.json() : { refused: answer.status < 500 });
+  const got = token ? { token } : await fetch(`/dev/token?${new URLSearchParams({ room, role, name })}`).then(read).catch(() => ({}));
+  if (!(token = got.token)) return got.refused ? show('stopped', STOPS[4500]) : again();
   const mine = new WebSocket(`${location.origin.replace('http', 'ws')}/v1/rooms/${encodeURIComponent(room)}/ws`, 'liveroom.v1.json');
   [socket, heard] = [mine, Date.now()];
   mine.onopen = () => mine.send(JSON.stringify({ t: 'hello', token, ...(epoch && { resume: { epoch, seq } }) }));
@@ -100,7 +100,7 @@ function hint({ code, retry_after_ms: wait = 0 }) {
 }
 // Comments: `seen` by id, `unpainted` until the next frame, `lanes` of the sky with the time each is free again
 const seen = new Map(), unpainted = [], lanes = [];
-let frame = 0, stuck = true, target = null, unsure = {};
+let frame = 0, stuck = true, target = null, unsure = {}, paced = 0;
 function make(tag, textContent, more) { return Object.assign(document.createElement(tag), { textContent, ...more }); }
 function add(comment, old = false) {
   if (seen.has(comment.id)) return;
@@ -117,18 +117,18 @@ function paint() {
 }
 function row(c) {
   const li = make('li', ''), to = seen.get(c.reply_to), forMe = [c.from, to?.from, ...(c.mentions ?? [])].includes(me.id);
-  Object.assign(li.dataset, { initial: [...c.name][0], me: forMe });
+  Object.assign(li.dataset, { initial: [...c.name][0] ?? '', me: forMe });
   li.style.setProperty('--hue', [...c.name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7));
   if (c.reply_to) li.append(make('q', to ? `${to.name}: ${to.text}` : 'an earlier comment'));
-  li.append(make('button', c.name, { className: c.role, tabIndex: -1, title: `Reply to ${c.name}`, onclick: () => answer(c) }), make('span', c.text));
+  li.append(make('button', c.name, { className: c.role ?? 'viewer', tabIndex: -1, title: `Reply to ${c.name}`, onclick: () => answer(c) }), make('span', c.text));
   return li;
 }
 function fly(c) { // all at one speed, so nobody catches up: a lane is free once the tail of its last comment is in
   const sky = $('sky'), now = performance.now(), speed = Math.max(90, sky.clientWidth / 9) / 1000;
   const lane = [...Array(Math.floor(sky.clientHeight / 38)).keys()].find(i => !(lanes[i] > now));
-  if (calm.matches || lane === undefined || upTo(15) >= 30 - sky.childElementCount) return; // thins out from 15 to 30
+  if (calm.matches || lane === undefined || paced > now || sky.childElementCount >= 30) return;
   const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '' }));
-  lanes[lane] = now + (node.offsetWidth + 32) / speed;
+  lanes[lane] = now + (node.offsetWidth + 32) / speed; paced = Math.max(paced, now - 1500) + 300; // spread out when the crowd is loud
   node.style.cssText = `--lane: ${lane}; --time: ${(sky.clientWidth + node.offsetWidth) / speed}ms`;
 }
 function bottom() { $('chat').scrollTop = $('chat').scrollHeight; }

@@ -12,10 +12,11 @@
 -- ARGV[5...]  viewers
 --
 -- returns  {number of viewers, then for each who comes the number of nodes where he is}
---          {-1} lapsed: the node's viewers were struck off; note them all again
+--          {-5} lapsed: the node's viewers were struck off; note them all again
 
+local LAPSED = -5
 if ARGV[3] == "1" and not redis.call("ZSCORE", KEYS[3], ARGV[1]) then
-    return { -1 }
+    return { LAPSED }
 end
 local coming, homes = tonumber(ARGV[4]), { 0 }
 for i = 5, #ARGV do
