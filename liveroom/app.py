@@ -154,7 +154,7 @@ class Node:
                 self.hub.forget(room, FORGET_SECONDS)
             try:
                 await self.crowd.second(totals)
-                await self.feed.let_go(lambda room: room.info.id not in self.door.busy)
+                self.feed.let_go(lambda room: room.info.id not in self.door.busy)
             except (RedisError, OSError, TimeoutError):
                 continue
 

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +259,13 @@ async def guests(*coming: Any) -> Any:
     finally:
         for one in inside:
             await one.leave()
+
+
+async def retried(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """What a client does with TRY_LATER."""
+    for _ in range(20):
+        said = await ask()
+        if said.get("code") != "TRY_LATER":
+            return said
+        await asyncio.sleep(0.5)
+    raise AssertionError(said)

@@ -3,22 +3,56 @@
 Pub/sub is only the fast path: what was published while the connection was down is
 gone. So nothing is re-subscribed silently here: after each (re)connection the
 owner is told, and reads what it may have missed.
+
+The connection is a bare ``asyncio.Protocol`` over hiredis' parser: what arrives is
+heard in the turn of the loop in which it arrives, also when the loop is busy
+writing to thousands of viewers and a task would have to wait for its turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from typing import Any, cast
 
-from redis.asyncio.connection import Connection
-from redis.exceptions import RedisError
+import hiredis
+from redis.asyncio.connection import SSLConnection, parse_url
 
 from liveroom.store.keys import IDLE
-from liveroom.store.server import lone_connection
 
 PING_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
+
+
+class Line(asyncio.Protocol):
+    """One connection's life: ``lost`` is done when it ends."""
+
+    def __init__(self, hear: Callable[[Any], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.hear = hear
+        self.loop = loop
+        self.reader = hiredis.Reader()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.heard_at = loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        self.reader.feed(data)
+        while (message := self.reader.gets()) is not False:
+            self.hear(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def send(self, *words: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]
 
 
 class Ear:
@@ -32,7 +66,8 @@ class Ear:
         self.heard = heard
         self.mended = mended
         self.wanted: dict[str, asyncio.Future[None]] = {}
-        self.connection: Connection | None = None
+        self.missing: set[str] = set()  # wanted at the connection and not confirmed yet
+        self.line: Line | None = None
         self.hearing = False  # connected, and all that is wanted is confirmed
         self.mends = 0
 
@@ -41,21 +76,18 @@ class Ear:
         confirmed = self.wanted.get(channel)
         if confirmed is None or confirmed.cancelled():
             confirmed = self.wanted[channel] = asyncio.get_running_loop().create_future()
-            await self.send("SUBSCRIBE", channel)
+            self.send("SUBSCRIBE", channel)
         async with asyncio.timeout(self.seconds):
             await asyncio.shield(confirmed)
 
-    async def unsubscribe(self, channel: str) -> None:
+    def unsubscribe(self, channel: str) -> None:
         if self.wanted.pop(channel, None):
-            await self.send("UNSUBSCRIBE", channel)
+            self.send("UNSUBSCRIBE", channel)
 
-    async def send(self, *words: str) -> None:
+    def send(self, *words: str) -> None:
         """Without a connection nothing is sent: the next one subscribes to all that is wanted."""
-        if self.connection is not None:
-            try:
-                await self.connection.send_command(*words)
-            except (RedisError, OSError):
-                await self.hang_up()
+        if self.line is not None:
+            self.line.send(*words)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -63,45 +95,65 @@ class Ear:
             while True:
                 try:
                     await self.listen()
-                except (RedisError, OSError, TimeoutError):
-                    await self.hang_up()
+                except (OSError, TimeoutError):
                     await asyncio.sleep(PAUSE_SECONDS)
 
     async def listen(self) -> None:
-        """One connection's life. Raises when it ends, or says nothing although it is pinged."""
-        connection = lone_connection(self.url, self.seconds)
+        """One connection's life. Raises OSError or TimeoutError where there is none."""
         async with asyncio.timeout(self.seconds):
-            await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_command("SUBSCRIBE", IDLE, *self.wanted)
-        self.connection = connection
-        missing = set(self.wanted)
-        while message := await connection.read_response(timeout=SILENCE_SECONDS):
-            if not self.hear(message, missing):
-                self.hearing = True
-                self.mends += 1
-                self.mended()
-        raise TimeoutError
+            line = await connect(self.url, self.hear)
+        self.missing = {IDLE, *self.wanted}
+        self.line = line
+        try:
+            line.send("SUBSCRIBE", IDLE, *self.wanted)
+            await asyncio.shield(line.lost)
+        finally:
+            self.line, self.hearing = None, False
+            line.transport.abort()
 
-    async def ping(self) -> None:
-        while True:
-            await asyncio.sleep(PING_SECONDS)
-            await self.send("PING")
-
-    def hear(self, message: list[bytes | int], missing: set[str]) -> bool:
-        """False at the one moment when all that was wanted at the connection is confirmed."""
+    def hear(self, message: Any) -> None:
         match message:
             case [b"message", bytes(channel), bytes(body)]:
                 self.heard(channel.decode(), body)
             case [b"subscribe", bytes(channel), _]:
-                name = channel.decode()
-                if (confirmed := self.wanted.get(name)) and not confirmed.done():
-                    confirmed.set_result(None)
-                if name == IDLE or name in missing:
-                    missing.discard(name)
-                    return bool(missing)
-        return True
+                self.confirm(channel.decode())
+            case hiredis.ReplyError():
+                self.hang_up()
 
-    async def hang_up(self) -> None:
-        connection, self.connection, self.hearing = self.connection, None, False
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+    def confirm(self, channel: str) -> None:
+        if (confirmed := self.wanted.get(channel)) and not confirmed.done():
+            confirmed.set_result(None)
+        if channel in self.missing:
+            self.missing.discard(channel)
+            if not self.missing:
+                self.hearing = True
+                self.mends += 1
+                self.mended()
+
+    async def ping(self) -> None:
+        """A connection that says nothing although it is pinged is dead, whatever TCP believes."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            if self.line is not None and self.line.loop.time() - self.line.heard_at > SILENCE_SECONDS:
+                self.hang_up()
+            self.send("PING")
+
+    def hang_up(self) -> None:
+        if self.line is not None:
+            self.line.transport.abort()
+
+
+async def connect(url: str, hear: Callable[[Any], None]) -> Line:
+    """Connect and authenticate as the URL says. Raises OSError."""
+    at: dict[str, Any] = dict(parse_url(url))
+    loop = asyncio.get_running_loop()
+    if "path" in at:
+        _, line = await loop.create_unix_connection(lambda: Line(hear), at["path"])
+    else:
+        secure = ssl.create_default_context() if at.get("connection_class") is SSLConnection else None
+        where = at.get("host", "localhost"), at.get("port", 6379)
+        _, line = await loop.create_connection(lambda: Line(hear), *where, ssl=secure)
+    if "password" in at:
+        user = [at["username"]] if "username" in at else []
+        line.send("AUTH", *user, at["password"])
+    return line

@@ -122,7 +122,7 @@ class Feed:
         finally:
             early = self.early.pop(room_id)
         if room is None:
-            await self.drop(room_id)
+            self.drop(room_id)
             return None
         self.hub.rooms[room_id] = room
         known = set(map(bytes, room.chat))
@@ -153,13 +153,13 @@ class Feed:
             likes, viewers = await pipeline.execute()
         return int(likes or 0), viewers
 
-    async def drop(self, room_id: str) -> None:
+    def drop(self, room_id: str) -> None:
         at = self.rooms.keys(room_id)
         self.hub.rooms.pop(room_id, None)
         for channel in (at.channel, at.crowd):
             self.by_channel.pop(channel, None)
-        await self.truth_ear.unsubscribe(at.channel)
-        await self.crowd_ear.unsubscribe(at.crowd)
+        self.truth_ear.unsubscribe(at.channel)
+        self.crowd_ear.unsubscribe(at.crowd)
 
     # -- hearing --
 
@@ -330,14 +330,14 @@ class Feed:
                     total = Total(room.likes, max(0, delta), room.likes_ver)
                     self.hub.state(room, "like.total", encode(total))
 
-    async def let_go(self, idle: Callable[[Room], bool]) -> None:
+    def let_go(self, idle: Callable[[Room], bool]) -> None:
         """Drop rooms that had no viewers for a while, so that their channels are not heard for nothing."""
         now = asyncio.get_running_loop().time()
         for room in list(self.hub.rooms.values()):
             if room.seats or not idle(room):
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
-                await self.drop(room.info.id)
+                self.drop(room.info.id)
 
 
 def contiguous(events: list[LogEvent], last: int) -> list[LogEvent]:

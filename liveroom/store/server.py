@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -80,13 +79,6 @@ def client(url: str, seconds: float, connections: int = 8) -> Redis:
         protocol=2,
     )
     return Redis.from_pool(pool)
-
-
-def lone_connection(url: str, seconds: float) -> Connection:
-    """One connection, not yet made, for a subscriber."""
-    pool = ConnectionPool.from_url(url, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0), protocol=2)
-    connection: Connection = pool.make_connection()  # type: ignore[no-untyped-call]
-    return connection
 
 
 async def examine(redis: Redis) -> Report:

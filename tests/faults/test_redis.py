@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from tests.house import guests, join, make_room
+from tests.house import guests, join, make_room, retried
 
 
 def test_a_killed_valkey_comes_back_and_nothing_told_is_lost(house, valkey):
@@ -96,13 +96,3 @@ def test_an_event_lost_by_pubsub_is_read_from_the_log(house, valkey):
             await host.hear("chat.message")
 
     asyncio.run(show())
-
-
-async def retried(ask):
-    """What a client does with TRY_LATER."""
-    for _ in range(20):
-        said = await ask()
-        if said.get("code") != "TRY_LATER":
-            return said
-        await asyncio.sleep(0.5)
-    raise AssertionError(said)
