@@ -8,14 +8,13 @@ from typing import Annotated, Protocol, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gameplay.play import Code, Command, Event, Flow, Refusal, Role, ViewerId
-from gameplay.text import graphemes, most_marks
+from gameplay.text import folded, graphemes, most_marks
 
 MOST_GRAPHEMES = 100
-MOST_CODE_POINTS = 200
-MOST_BYTES = 800
+MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
 
-CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$")]
+CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$(?!\n)")]
 
 
 class Say(Command, frozen=True, tag="chat.say"):
@@ -64,14 +63,9 @@ class Said(Struct, gc=False):
 
 def too_much(text: str) -> Refusal | None:
     """Judge the length of a cleaned text."""
-    if not text:
+    if not folded(text):
         return Refusal(Code.TEXT_EMPTY, message="the text is empty")
-    if (
-        len(text) > MOST_CODE_POINTS
-        or graphemes(text) > MOST_GRAPHEMES
-        or len(text.encode()) > MOST_BYTES
-        or most_marks(text) > MOST_MARKS
-    ):
+    if len(text) > MOST_CODE_POINTS or graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS:
         return Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
     return None
 

@@ -14,6 +14,7 @@ UNSEEN = re.compile(f"[{BIDI}{ZERO_WIDTH}\U000e0000-\U000e0fff]")
 BLANKS = re.compile(r"\s+")
 
 JOINER = "\u200d"
+JOINERS = "\u200c\u200d"
 EXTENDING = {"Mn", "Me", "Mc"}
 
 
@@ -24,8 +25,9 @@ def shown(text: str) -> str:
 
 def folded(text: str) -> str:
     """The text as it is compared: NFKC, without unseen characters, caseless, blanks as one space."""
-    plain = UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold()
-    return BLANKS.sub(" ", CONTROL.sub("", plain)).strip()
+    plain = UNSEEN.sub("", CONTROL.sub("", BLANKS.sub(" ", text)))
+    plain = UNSEEN.sub("", unicodedata.normalize("NFKC", plain).casefold())
+    return BLANKS.sub(" ", unicodedata.normalize("NFKC", plain)).strip()
 
 
 def graphemes(text: str) -> int:
@@ -44,7 +46,9 @@ def graphemes(text: str) -> int:
 
 
 def extends(char: str) -> bool:
-    return char == JOINER or unicodedata.category(char) in EXTENDING or "\U0001f3fb" <= char <= "\U0001f3ff"
+    if unicodedata.category(char) in EXTENDING or char in JOINERS:
+        return True
+    return "\U0001f3fb" <= char <= "\U0001f3ff" or "\U000e0020" <= char <= "\U000e007f"  # skin tones, flag tags
 
 
 def is_flag(char: str) -> bool:
@@ -60,7 +64,7 @@ def most_marks(text: str) -> int:
     if text.isascii():
         return 0
     longest = run = 0
-    for char in text:
+    for char in UNSEEN.sub("", text):
         run = run + 1 if unicodedata.combining(char) or unicodedata.category(char) == "Me" else 0
         longest = max(longest, run)
     return longest

@@ -70,6 +70,7 @@ class Node:
         self.name = base36(secrets.randbelow(36**6), 6)
         self.ids = Ids(self.name)
         self.clock = Clock()
+        self.live_clock = self.clock if live == truth else Clock()
         self.truth = client(truth, wait)
         self.live = client(live, wait)
         writer = self.writer = client(live, wait, connections=1)
@@ -79,6 +80,7 @@ class Node:
         self.crowd = Crowd(
             writer,
             self.clock,
+            self.live_clock,
             shards,
             self.name,
             deaf=self.deaf,
@@ -95,6 +97,7 @@ class Node:
             self.rooms,
             self.live,
             self.clock,
+            self.live_clock,
             node=self.name,
             urls=urls,
             seconds=wait,
@@ -285,6 +288,7 @@ async def prepare(node: Node) -> None:
     await scripts.load(node.truth)
     await scripts.load(node.live)
     await node.clock.probe(node.truth)
+    await node.live_clock.probe(node.live)
     node.feed.fresh = True
     if node.settings.dev:
         await node.rooms.create(*DEMO, "", node.ids.new(node.clock.now_ms()))

@@ -149,6 +149,10 @@ class Desk:
             return 0
         else:
             rate = OTHER.shared(person.homes)
+        return self.spend_other(actor, rate, now)
+
+    def spend_other(self, actor: Actor, rate: Rate, now: float) -> float:
+        person = actor.person
         if person.other is None:
             person.other = full(rate, now)
         return person.other.take(rate, now)
@@ -159,7 +163,8 @@ class Desk:
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
         text = shown(command.text)
-        if refusal := too_much(text) or self.too_often(asked, folded(text)):
+        again = resent(actor.person, command)
+        if refusal := too_much(text) or (self.too_many(asked) if again else self.too_often(asked, folded(text))):
             return asked.refused(refusal)
         new = self.ids.new(asked.at)
         message = Message(
@@ -172,8 +177,8 @@ class Desk:
             reply_to=command.reply_to,
             mentions=command.mentions,
         )
-        comment = Comment(new, encode(message), actor.staff, self.when_said(asked))
-        comment.mentions = self.mentions(asked, message)
+        comment = Comment(new, encode(message), actor.staff, self.when_said(asked, again))
+        comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
             comment.once = self.once(asked)
             comment.digest = digest(command)
@@ -181,12 +186,10 @@ class Desk:
         return None
 
     def too_often(self, asked: Asked, text: str) -> Refusal | None:
-        """Rate, then duplicates; a resend of the same intention is neither."""
+        """Rate, then duplicates."""
         person, now, idem = asked.actor.person, asked.at, asked.command.idem
         if person.said is None:
             person.said = []
-        if idem is not UNSET and any(one.idem == idem for one in person.said):
-            return None
         rate = self.chat_rate.shared(person.homes)
         if person.chat is None:
             person.chat = full(rate, now / 1000)
@@ -198,10 +201,16 @@ class Desk:
         person.chat.spend()
         return None
 
-    def when_said(self, asked: Asked) -> Callable[[str | Refusal], None]:
+    def too_many(self, asked: Asked) -> Refusal | None:
+        """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
+        wait = self.spend_other(asked.actor, OTHER.shared(asked.actor.person.homes), asked.at / 1000)
+        return too_fast(wait) if wait and not asked.actor.staff else None
+
+    def when_said(self, asked: Asked, again: bool) -> Callable[[str | Refusal], None]:
         def answer(result: str | Refusal) -> None:
             if isinstance(result, Refusal):
-                take_back(asked.actor.person, asked.at)
+                if not again:
+                    take_back(asked.actor.person, asked.at)
                 asked.refused(result)
             else:
                 asked.done({"id": result})
@@ -299,6 +308,12 @@ class Desk:
     def once(self, asked: Asked) -> str:
         """The key that remembers this intention; the kind of command is part of what it is compared by."""
         return self.rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+
+
+def resent(person: Person, command: Say) -> bool:
+    """The same intention was said here before."""
+    idem = command.idem
+    return idem is not UNSET and any(one.idem == idem for one in person.said or ())
 
 
 def take_back(person: Person, at: float) -> None:

@@ -204,7 +204,6 @@ class Hub:
         self.now_ms = now_ms
         self.rooms: dict[str, Room] = {}
         self.deliveries = 0
-        self.lateness = 0.0  # of the last tick, ms
 
     # -- what is to be told --
 
@@ -268,36 +267,41 @@ class Hub:
         room.flushed = room.seq
         room.chat.extend(tick.comments)
         frames = Frames([*tick.ledger, *tick.state.values()], [*tick.comments, *tick.crowd])
+        now_due = [message for message in tick.private if message.after <= room.flushed]
+        room.tick.private = [message for message in tick.private if message.after > room.flushed]
         if frames.essential:
             room.last_told = room.last_flush
-        if frames.full or tick.private:
+        if frames.full or now_due:
             room.flushing = True
-            self.write(room, frames, tick.private, list(room.seats), 0)
+            closing = room.info.state == "closed"
+            self.write(room, frames, now_due, list(room.seats), 0, closing)
 
-    def write(self, room: Room, frames: Frames, private: list[Private], seats: list[Seat], start: int) -> None:
+    def write(
+        self, room: Room, frames: Frames, private: list[Private], seats: list[Seat], start: int, closing: bool
+    ) -> None:
         if frames.full:
-            self.deliver(frames, seats[start : start + SLICE])
+            self.deliver(room, frames, seats[start : start + SLICE])
         if start + SLICE < len(seats):
-            self.timers.call_soon(lambda: self.write(room, frames, private, seats, start + SLICE))
+            self.timers.call_soon(lambda: self.write(room, frames, private, seats, start + SLICE, closing))
             return
         for message in private:
             self.hand(room, message)
         room.flushing = False
-        if room.info.state == "closed":
+        if closing:
             for seat in list(room.seats):
                 seat.gone(Close.ROOM_GONE, "the room is closed")
         elif room.tick:
             self.wake(room)
 
-    def deliver(self, frames: Frames, seats: list[Seat]) -> None:
+    def deliver(self, room: Room, frames: Frames, seats: list[Seat]) -> None:
         """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
         slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
         usual = JSON_CODEC
         full = frames.get(usual, lean=False)
         for seat in seats:
             transport = seat.transport
-            if transport.is_closing():
-                continue
+            if seat not in room.seats or transport.is_closing():
+                continue  # gone since the tick was fixed
             waiting = transport.get_write_buffer_size()
             if waiting <= slow and seat.profile == "full" and seat.codec is usual:
                 transport.write(full)
@@ -374,16 +378,17 @@ class Hub:
     def beat(self, room: Room) -> None:
         """Tell a room that nothing was told for a heartbeat's time that we live."""
         now = self.now_ms()
-        if room.seats and now - room.last_told >= self.limits.heartbeat_ms - 1000 and not room.flushing:
+        if room.seats and not 0 <= now - room.last_told < self.limits.heartbeat_ms - 1000 and not room.flushing:
             room.last_told = now
             beat = encode(Beat(int(now), room.flushed))
-            self.deliver(Frames([beat]), list(room.seats))
+            self.deliver(room, Frames([beat]), list(room.seats))
 
     def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
         """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""
         room.info, room.epoch, room.seq, room.flushed = info, epoch, seq, seq
         room.ring.clear()
-        room.tick = Tick(ledger=[message], private=room.tick.private)
+        private = [replace(one, after=seq) for one in room.tick.private]  # its event is in the snapshot
+        room.tick = replace(room.tick, ledger=[message], state={}, private=private)
         self.wake(room)
 
 

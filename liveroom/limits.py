@@ -27,14 +27,14 @@ STAFF = Rate(20, 60)
 
 
 class Bucket(Struct, gc=False):
-    """Tokens left, as of ``at`` (seconds of any clock that only goes forward)."""
+    """Tokens left, as of ``at`` (seconds); time that goes back refills nothing."""
 
     tokens: float
     at: float
 
     def wait(self, rate: Rate, now: float, n: float = 1) -> float:
         """Seconds until ``n`` tokens are there; 0 if they are. Takes none."""
-        self.tokens = min(rate.burst, self.tokens + (now - self.at) * rate.per_second)
+        self.tokens = min(rate.burst, self.tokens + max(0.0, now - self.at) * rate.per_second)
         self.at = now
         return max(0.0, (n - self.tokens) / rate.per_second)
 

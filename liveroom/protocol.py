@@ -15,7 +15,7 @@ from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, Validation
 from gameplay import PLAYS
 from gameplay.play import Code, Command, Event, Refusal, Role
 
-RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Profile = Literal["full", "lite", "min"]
 
 JSON: Final = "liveroom.v1.json"
@@ -58,7 +58,7 @@ class Hello(Struct, frozen=True, tag_field="t", tag="hello", forbid_unknown_fiel
     token: str
     resume: Resume | None = None
     profile: Profile = "full"
-    source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$")] = ""
+    source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$(?!\n)")] = ""
 
 
 class TimePing(Command, frozen=True, tag="time.ping"):
@@ -242,7 +242,6 @@ Spoken = Hello | Command
 Decode = Callable[[bytes], Any]
 
 _kinds: Any = reduce(or_, (Hello, *COMMANDS))
-_command_kinds: Any = reduce(or_, COMMANDS)
 TAGS: dict[str, type[Command]] = {str(kind.__struct_config__.tag): kind for kind in COMMANDS}
 
 
@@ -351,4 +350,5 @@ def framed(parts: Sequence[bytes | Raw], codec: Codec) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    return frame(pack("!H", code) + reason.encode()[:123], 0x8)
+    short = reason.encode()[:123].decode(errors="ignore")
+    return frame(pack("!H", code) + short.encode(), 0x8)

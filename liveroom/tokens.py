@@ -36,7 +36,7 @@ class Claims(Struct, frozen=True, gc=False):
     device: Annotated[str, Meta(max_length=64)] = ""
     level: int = 0
     locale: Annotated[str, Meta(max_length=35)] = ""
-    source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$")] = ""
+    source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$(?!\n)")] = ""
     since: float = 0
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from ipaddress import ip_address
 from urllib.parse import urlsplit
-
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def origin_allowed(origin: str | None, host: str, origins: Collection[str], dev: bool) -> bool:
@@ -19,4 +18,13 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str], dev:
         return False
     if parts.scheme not in ("http", "https") or not name:
         return False
-    return parts.netloc.lower() == host.lower() or (dev and name in LOOPBACK)
+    return parts.netloc.lower() == host.lower() or (dev and is_loopback(name))
+
+
+def is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

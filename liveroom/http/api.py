@@ -34,7 +34,7 @@ STALE_SECONDS = 4  # room time older than that is no longer trusted
 class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
     id: RoomId
     title: Annotated[str, Meta(min_length=1, max_length=80)]
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = ""
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = ""
 
 
 class Refused(Exception):

@@ -38,7 +38,7 @@ class Clock:
         self.note(end - start, seconds * 1000 + micros / 1000 - (start + end) / 2)
 
     def note(self, round_trip: float, offset: float) -> None:
-        if self.probes and abs(offset - self.offset_ms) > 1000:
+        if self.probes and abs(offset - self.offset_ms) > 1000 + round_trip:
             self.probes.clear()  # the server's clock was set, or it is another server
             self.latest = 0.0
         self.probes.append((round_trip, offset))

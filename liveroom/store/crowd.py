@@ -92,6 +92,7 @@ class Crowd:
         self,
         redis: Redis,
         clock: Clock,
+        live_clock: Clock,
         shards: int,
         node: str,
         *,
@@ -102,6 +103,7 @@ class Crowd:
     ) -> None:
         self.redis = redis
         self.clock = clock
+        self.live_clock = live_clock  # of the server that the script runs on
         self.shards = shards
         self.node = node
         self.deaf = deaf  # what is published now would not come back
@@ -198,7 +200,12 @@ class Crowd:
         once: list[str] = []
         channel = keys_of(out.room, self.shards).crowd
         head = self.head(out, shown + hidden, now)
-        args: list[scripts.Word] = [channel, head, int(now + self.seconds * 1000), REMEMBER_SECONDS]
+        args: list[scripts.Word] = [
+            channel,
+            head,
+            int(self.live_clock.now_ms() + self.seconds * 1000),
+            REMEMBER_SECONDS,
+        ]
         for number, comment in enumerate(shown + hidden):
             if comment.once:
                 once.append(comment.once)

@@ -70,6 +70,7 @@ class Feed:
         rooms: Rooms,
         live: Redis,
         clock: Clock,
+        live_clock: Clock,
         *,
         node: str,
         urls: tuple[str, str],
@@ -82,6 +83,7 @@ class Feed:
         self.rooms = rooms
         self.live = live
         self.clock = clock
+        self.live_clock = live_clock
         self.node = node
         self.seconds = seconds
         self.hold_seconds = hold_seconds
@@ -284,6 +286,8 @@ class Feed:
         try:
             async with asyncio.timeout(self.seconds):
                 await self.clock.probe(self.rooms.redis)
+                if self.live_clock is not self.clock:
+                    await self.live_clock.probe(self.live)
                 held = list(self.hub.rooms.values())
                 run, heads = await self.rooms.heads([room.info.id for room in held])
                 counts = await self.all_counts(held)

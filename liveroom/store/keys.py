@@ -113,7 +113,7 @@ class Keys(NamedTuple):
 
     def once(self, viewer: str, idem: str) -> str:
         """TRUTH or LIVE string, 10 minutes: what the command with this idempotency key was answered."""
-        return self._of(f"once:{viewer}:{idem}")
+        return self._of(f"once:{len(viewer)}:{viewer}:{idem}")
 
 
 def keys_of(room: str, shards: int) -> Keys:
