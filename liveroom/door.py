@@ -110,13 +110,11 @@ class Door:
             return Close.ROOM_GONE, "there is no such room, or it is closed"
         homes = await self.presence.note(room_id)
         await self.catch_up(room, joiners)
-        seq, board = await self.feed.board(room)
-        while room.flushed < seq:  # what the snapshot has seen must have been told to the room
-            self.hub.flush(room)
-            await asyncio.sleep(0)
+        seq = await self.feed.read_board(room)
+        await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
-                self.admit(room, joiner, homes.get(joiner.viewer, 1), seq, board)
+                self.admit(room, joiner, homes.get(joiner.viewer, 1))
         return None
 
     async def catch_up(self, room: Room, joiners: list[Joiner]) -> None:
@@ -124,12 +122,17 @@ class Door:
         ahead = max((one.resume.seq for one in joiners if one.resume and one.resume.epoch == room.epoch), default=0)
         if ahead > room.seq:
             await self.feed.fill(room)
-        while room.flushed < min(ahead, room.seq):
+        await self.flushed(room, ahead)
+
+    async def flushed(self, room: Room, seq: int) -> None:
+        """Wait until the room's viewers were told of all that this node knows up to ``seq``."""
+        while room.flushed < min(seq, room.seq):
             self.hub.flush(room)
             await asyncio.sleep(0)
 
-    def admit(self, room: Room, joiner: Joiner, homes: int, seq: int, board: bytes) -> None:
+    def admit(self, room: Room, joiner: Joiner, homes: int) -> None:
         """One synchronous step, so that no event falls between what is written here and the next tick."""
+        seq, board = room.board
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:

@@ -161,7 +161,7 @@ class Room:
         self.likes_ver = 0
         self.likes_told = 0
         self.stats_likes = 0
-        self.board: tuple[int, bytes] | None = None  # the shared truth of a snapshot, as of that seq
+        self.board: tuple[int, bytes] = (-1, b"")  # the shared truth of a snapshot, as of that seq
         self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
         self.unused_since = 0.0
         self.shown = self.total = 0  # comments since the last `chat.sampled`

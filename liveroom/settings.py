@@ -70,6 +70,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     close_seconds: Seconds = 5
     redis_seconds: Seconds = 1  # how long an answer of Redis is waited for
     lease_seconds: Seconds = 15  # a node silent for so long has left its rooms
+    unready_seconds: Annotated[float, Meta(ge=0)] = 0  # /readyz says no for so long before anybody is sent away
     drain_seconds: Seconds = 5
     hold_seconds: Seconds = 30  # a room without viewers stays in memory
 

@@ -67,6 +67,7 @@ class Gateway:
 
     async def drain(self) -> None:
         """Send everybody away, staggered, each with a word on when to come back."""
+        await asyncio.sleep(self.settings.unready_seconds)
         self.draining = True
         seconds = self.settings.drain_seconds
         viewers = list(self.connections)

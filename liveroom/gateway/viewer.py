@@ -26,6 +26,7 @@ from gameplay.play import Command, Role
 from liveroom.commands import Asked
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import Person, Room, send
+from liveroom.limits import too_fast
 from liveroom.protocol import (
     CODECS,
     JSON,
@@ -251,13 +252,22 @@ class Viewer(asyncio.Protocol):
             self.greet(spoken)
         elif self.room is None:
             self.gone(Close.PROTOCOL_ERROR, "say hello, and wait for the welcome")
-        elif isinstance(spoken, AuthRefresh):
-            self.refresh(spoken)
-        elif isinstance(spoken, ProfileSet):
-            self.profile = spoken.profile
-            self.confirm(spoken)
         else:
-            self.gateway.desk.obey(Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer))
+            asked = Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer)
+            if isinstance(spoken, AuthRefresh | ProfileSet):
+                self.change(asked, spoken)
+            else:
+                self.gateway.desk.obey(asked)
+
+    def change(self, asked: Asked, command: AuthRefresh | ProfileSet) -> None:
+        """A command about this connection itself."""
+        if wait := self.gateway.desk.too_fast(self, command, asked.at / 1000):
+            asked.refused(too_fast(wait))
+        elif isinstance(command, AuthRefresh):
+            self.refresh(command)
+        else:
+            self.profile = command.profile
+            self.confirm(command)
 
     def confirm(self, command: Command) -> None:
         if isinstance(command.cid, int):

@@ -126,6 +126,7 @@ class Feed:
         if room is None:
             self.drop(room_id)
             return None
+        room.unused_since = asyncio.get_running_loop().time()
         self.hub.rooms[room_id] = room
         known = set(map(bytes, room.chat))
         for blob in early:
@@ -262,16 +263,15 @@ class Feed:
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
 
-    async def board(self, room: Room) -> tuple[int, bytes]:
-        """The shared truth of a snapshot, read anew when something was told since."""
-        if room.board is None or room.board[0] != room.seq:
+    async def read_board(self, room: Room) -> int:
+        """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""
+        if room.board[0] != room.seq:
             view: View | None = await self.rooms.look(room.info.id)
             if view is not None and view.epoch == room.epoch:
                 room.board = (view.seq, board_json(view.board))
                 if view.seq > room.seq:
                     await self.fill(room)
-        assert room.board is not None  # read when the room was taken up
-        return room.board
+        return room.board[0]
 
     # -- once a second --
 

@@ -1,0 +1,1 @@
+"""The crowd: benchmarks that measure the server from outside, through its sockets."""
