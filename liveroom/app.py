@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,7 @@ class Node:
             allow_origins=list(self.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Retry-After"],
         )
         return Starlette(routes=[*api.routes(), *pages], middleware=[cors])
 
@@ -348,6 +350,7 @@ def raise_file_limit() -> None:
 
 
 def configure_logging() -> None:
+    warnings.filterwarnings("ignore", "EdDSA is deprecated")  # RFC 9864 renames it; both names are taken
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     structlog.configure(

@@ -178,6 +178,7 @@ class Desk:
             mentions=command.mentions,
         )
         comment = Comment(new, encode(message), actor.staff, self.when_said(asked, again))
+        comment.again = again
         comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
             comment.once = self.once(asked)
@@ -260,8 +261,8 @@ class Desk:
         try:
             fresh = await self.live.set(key, f"{mine} {command.n}", nx=True, ex=REMEMBER_SECONDS)
             if not fresh:
-                theirs, counted = bytes(await self.live.get(key) or b"").split()  # type: ignore[arg-type]
-                return asked.end({"counted": int(counted)} if theirs.decode() == mine else MISMATCH)
+                theirs, _, counted = bytes(await self.live.get(key) or b"").decode().partition(" ")  # type: ignore[arg-type]
+                return asked.end({"counted": int(counted)} if theirs == mine else MISMATCH)
             done = self.count(asked.actor, asked.room, command.n, asked.at / 1000)
             if isinstance(done, Refusal):
                 await self.live.delete(key)

@@ -56,6 +56,7 @@ class Door:
         self.window_ms = window_ms
         self.spawn = spawn
         self.waiting: defaultdict[str, list[Joiner]] = defaultdict(list)
+        self.entering: dict[str, list[Joiner]] = {}  # being let in at this moment
         self.busy: set[str] = set()
         self.joins = 0
 
@@ -69,8 +70,10 @@ class Door:
 
     def left(self, room: str, seat: Seat) -> None:
         """A connection that had knocked is gone."""
-        if held := self.hub.rooms.get(room):
-            self.hub.leave(held, seat)
+        held = self.hub.rooms.get(room)
+        person = self.hub.leave(held, seat) if held else None
+        if person is not None and person.homes > 1:
+            self.spawn(self.crowd.tell_seat(room, seat.viewer, person.homes - 1, ""))
         if not seat.staff:
             self.presence.left(room, seat.viewer)
 
@@ -84,9 +87,11 @@ class Door:
     async def let_in(self, room_id: str, joiners: list[Joiner]) -> None:
         """All of them, or nobody: with a word on what to do."""
         why: tuple[int, str] | None = Close.INTERNAL, "an error of the server; it is logged there"
+        self.entering[room_id] = joiners
         try:
             why = await self.patiently(room_id, joiners)
         finally:
+            del self.entering[room_id]
             if why is not None:
                 for joiner in joiners:
                     joiner.gone(*why)
@@ -171,12 +176,14 @@ class Door:
             seat.gone(Close.REPLACED, "this device came again")
         if len(person.seats) > self.connections:
             person.seats[0].gone(Close.REPLACED, "too many connections; the oldest goes")
-        if homes > 1:
+        if homes > 1 or (joiner.staff and joiner.device):
             self.spawn(self.crowd.tell_seat(room.info.id, joiner.viewer, homes, joiner.device))
 
     def seated(self, room: Room, viewer: str, homes: int, device: str) -> None:
         """A viewer of ours sat down on another node."""
+        ours: list[Seat] = [one for one in self.entering.get(room.info.id, ()) if one.viewer == viewer]
         if person := room.people.get(viewer):
             person.homes = homes
-            for seat in [seat for seat in person.seats if device and seat.device == device]:
-                seat.gone(Close.REPLACED, "this device came again")
+            ours += person.seats
+        for seat in [seat for seat in ours if device and seat.device == device]:
+            seat.gone(Close.REPLACED, "this device came again")

@@ -7,6 +7,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,6 @@ from liveroom.settings import SettingsError, find_secret, read_settings
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 15
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-# Arguments of commands that are text even where they look like a number.
-TEXT_FIELDS = {
-    *("text", "title", "name", "reason", "prize", "item", "keyword", "question", "explain"),
-    *("id", "viewer", "hold", "reply_to", "to", "idem", "mode", "currency"),
-}
 
 
 class Trouble(Exception):
@@ -87,12 +82,13 @@ class Server:
                 return Reply(answer.status, parsed(answer.read()))
         except urllib.error.HTTPError as refusal:
             return Reply(refusal.code, parsed(refusal.read()))
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise unreachable(self.url, getattr(error, "reason", error)) from None
 
 
 def unreachable(url: str, why: object) -> Trouble:
-    return Trouble(f"no server at {url} ({why}): start one with `liveroom run --dev`, or name it with --url")
+    said = " ".join(str(why).split())  # one line, whoever answers what
+    return Trouble(f"no server at {url} ({said}): start one with `liveroom run --dev`, or name it with --url")
 
 
 def trouble(error: Closed | Unreachable, url: str, room: str) -> Trouble:
@@ -125,28 +121,3 @@ def parsed(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
         return None
-
-
-def seconds(text: str) -> float:
-    """A duration: 90, 90s, 10m, 1h30m, 1:30:00. Raises ValueError."""
-    if re.fullmatch(r"\d+(:\d\d?){1,2}(\.\d+)?", text):
-        parts = [float(part) for part in text.split(":")]
-        return sum(part * (1, 60, 3600)[place] for place, part in enumerate(reversed(parts)))
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
-        raise ValueError(f"{text!r} is no duration: write 90s, 10m, 1h30m or 1:30:00")
-    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", text))
-
-
-def argument(word: str) -> tuple[str, Any]:
-    """One ``key=value`` of a command: the value is JSON where it is a number, a truth, a list or an object."""
-    key, equals, text = word.partition("=")
-    if not (key and equals):
-        raise Trouble(f"{word!r} is no argument of a command: write key=value")
-    return key, text if key in TEXT_FIELDS else value(text)
-
-
-def value(text: str) -> Any:
-    found = parsed(text.encode())
-    return text if found is None or isinstance(found, str) else found

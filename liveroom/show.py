@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from liveroom.client import Closed, Unanswered, Unreachable, Viewer
 from liveroom.remote import Server, Trouble
@@ -34,6 +35,7 @@ NOTICES = (
 ANSWERS = ("good question, one moment", "yes, in three sizes", "有的，马上给大家看", "thank you!", "two days by post")
 COMMENT_SECONDS = 12  # between two comments of one person, on average
 STAY_SECONDS = 90
+ALL_ALONG = 1e9  # seconds
 AWAY_SECONDS = 25
 NOTICE_SECONDS = 75
 RETRY_SECONDS = 2
@@ -63,31 +65,41 @@ async def notice(viewer: Viewer) -> None:
     await viewer.ask({"t": "room.notice", "text": random.choice(NOTICES)})
 
 
-async def live(viewer: Viewer, acts: Sequence[Act], weights: Sequence[int], mean_s: float) -> None:
-    """One visit: do this and that, for as long as it lasts."""
-    async with viewer:
+class Part(NamedTuple):
+    """Somebody in the show: who it is, what it does how often, and how long it stays."""
+
+    sub: str
+    role: str
+    name: str
+    acts: Sequence[Act]
+    weights: Sequence[int]
+    pause_s: float
+    stay_s: float
+
+
+GUESTS = [
+    Part(f"show-{n}", "viewer", name, (say_something, like), (3, 2), COMMENT_SECONDS * 3 / 5, STAY_SECONDS)
+    for n, name in enumerate(PEOPLE)
+]
+HOST = Part("show-host", "host", "Host", (notice, answer), (1, 2), NOTICE_SECONDS / 3, ALL_ALONG)
+
+
+async def visit(server: Server, room: str, part: Part) -> None:
+    """Do this and that, for as long as it lasts."""
+    token = server.mint(part.sub, room, part.role, part.name)
+    async with Viewer(server.url, room, token, source="show", profile="min", ping_seconds=0) as viewer:
         while True:
-            await asyncio.sleep(about(mean_s))
-            with suppress(Unanswered):
-                await random.choices(acts, weights)[0](viewer)
+            await asyncio.sleep(about(part.pause_s))
+            with suppress(Unanswered):  # nobody misses one act of many
+                await random.choices(part.acts, part.weights)[0](viewer)
 
 
-async def visit(server: Server, room: str, person: str, role: str) -> None:
-    name = "Host" if role == "host" else person
-    sub = f"show-{PEOPLE.index(person) if person in PEOPLE else 'host'}"
-    viewer = Viewer(server.url, room, server.mint(sub, room, role, name), source="show", profile="min", ping_seconds=0)
-    if role == "host":
-        await live(viewer, (notice, answer), (1, 2), NOTICE_SECONDS / 3)
-    else:
-        await live(viewer, (say_something, like), (3, 2), COMMENT_SECONDS * 3 / 5)
-
-
-async def come_and_go(server: Server, room: str, person: str, role: str, stay_s: float) -> None:
+async def come_and_go(server: Server, room: str, part: Part) -> None:
     """Visit again and again; a server that is away is asked again a little later."""
     while True:
         try:
-            async with asyncio.timeout(about(stay_s)):
-                await visit(server, room, person, role)
+            async with asyncio.timeout(about(part.stay_s)):
+                await visit(server, room, part)
         except TimeoutError:
             await asyncio.sleep(about(AWAY_SECONDS))
         except (Unreachable, Closed):
@@ -116,15 +128,14 @@ async def play(server: Server, room: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    people = [come_and_go(server, room, person, "viewer", STAY_SECONDS) for person in PEOPLE]
-    cast = [asyncio.create_task(life) for life in (*people, come_and_go(server, room, "", "host", 1e9))]
+    cast = [asyncio.create_task(come_and_go(server, room, part)) for part in (*GUESTS, HOST)]
     ends = [asyncio.create_task(end) for end in (stop.wait(), parent_gone(), input_closed())]
     done, _ = await asyncio.wait([*cast, *ends], return_when=asyncio.FIRST_COMPLETED)
     for task in (*cast, *ends):
         task.cancel()
     await asyncio.gather(*cast, *ends, return_exceptions=True)
     for task in done:
-        task.result()
+        task.result()  # a surprise ends the show, and is raised
 
 
 def main() -> None:

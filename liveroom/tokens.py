@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,8 +64,10 @@ class Tokens:
             raise BadToken("the signature or the form of the token is wrong") from None
         try:
             claims = convert(said, Claims)
+        except UnicodeEncodeError:
+            raise BadToken("a claim holds half a character") from None
         except ValidationError as error:
-            raise BadToken(f"a claim is missing or wrong: {error}") from None
+            raise BadToken(what_is_wrong(str(error))) from None
         self.check(said, claims, now_s)
         return claims
 
@@ -73,17 +76,35 @@ class Tokens:
             raise BadToken("the token is for another audience")
         if claims.iss not in self.issuers:
             raise BadToken("the token is by another issuer")
-        if claims.exp + LEEWAY_S <= now_s:
+        if not claims.exp + LEEWAY_S > now_s:
             raise BadToken("the token has expired")
-        if claims.exp > now_s + self.most_seconds + LEEWAY_S:
+        if not claims.exp < math.inf or claims.exp > now_s + self.most_seconds + LEEWAY_S:
             raise BadToken(f"the token lasts longer than {self.most_seconds / 3600:g} hours")
         if starts := [said[name] for name in ("nbf", "iat") if name in said]:
             if not all(isinstance(start, int | float) for start in starts):
                 raise BadToken("nbf and iat are numbers")
             if max(starts) > now_s + LEEWAY_S:
                 raise BadToken("the token is not valid yet")
-        if not claims.sub.isprintable() or len(claims.sub.encode()) > 64:
+        if not is_whole(claims.sub, claims.name, claims.device, claims.locale):
+            raise BadToken("a claim holds half a character")
+        if not is_viewer_id(claims.sub):
             raise BadToken("sub is at most 64 bytes of printable text")
+
+
+def what_is_wrong(error: str) -> str:
+    """Which claim, never what it says: this is told to the client and to logs."""
+    if error.startswith("Object missing"):
+        return f"a claim is missing: {error.split('`')[-2]}"
+    return f"a claim is wrong: {error.rpartition('$')[2].strip('.`') or 'the payload'}"
+
+
+def is_whole(*texts: str) -> bool:
+    """No half of a surrogate pair, as a string cut in the middle of an emoji has."""
+    return all(not "\ud800" <= char <= "\udfff" for text in texts for char in text)
+
+
+def is_viewer_id(text: str) -> bool:
+    return bool(text) and text.isprintable() and len(text.encode()) <= 64
 
 
 def read_jwks(path: str) -> Any:

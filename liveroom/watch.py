@@ -10,7 +10,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -148,7 +148,7 @@ def unedited(terminal: int) -> Iterator[None]:
 
 
 async def comment(viewer: Viewer, screen: Screen, text: str) -> None:
-    with suppress(Closed):
+    with suppress(Closed):  # whoever shows the room says so
         try:
             reply = await viewer.say(text)
         except Unanswered:
@@ -170,10 +170,10 @@ def read_keys(viewer: Viewer, screen: Screen, talk: asyncio.TaskGroup, terminal:
     asyncio.get_running_loop().add_reader(terminal, ready)
 
 
-async def report(screen: Screen, wanted: bool) -> None:
+async def report(screen: Screen) -> None:
     """Where no status line stands below, the status is a line now and then."""
     before = ""
-    while wanted:
+    while True:
         await asyncio.sleep(STATUS_SECONDS)
         if (now := screen.status()) != before:
             screen.say(now, "dim")
@@ -182,18 +182,20 @@ async def report(screen: Screen, wanted: bool) -> None:
 
 async def watch(viewer: Viewer, screen: Screen, terminal: int | None, limit_s: float | None) -> None:
     """Show the room until it closes, Ctrl-C, or the limit. Raises Closed or Unreachable."""
+    loop = asyncio.get_running_loop()
     async with viewer, asyncio.TaskGroup() as tasks:
-        showing = tasks.create_task(show_all(viewer, screen))
-        reporting = tasks.create_task(report(screen, terminal is None))
-        if terminal is not None:
+        lasting = [showing := tasks.create_task(show_all(viewer, screen))]
+        if terminal is None:
+            lasting.append(tasks.create_task(report(screen)))
+        else:
             read_keys(viewer, screen, tasks, terminal)
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, showing.cancel)
+            loop.add_signal_handler(number, showing.cancel)
         await asyncio.wait([showing], timeout=limit_s)
         if terminal is not None:
-            asyncio.get_running_loop().remove_reader(terminal)
-        showing.cancel()
-        reporting.cancel()
+            loop.remove_reader(terminal)
+        for task in lasting:
+            task.cancel()
     if not showing.cancelled() and (end := showing.result()):
         raise end
 
@@ -217,7 +219,10 @@ def run_watch(server: Server, room: str, name: str, limit_s: float | None) -> No
     screen = Screen(console, viewer)
     live = Live(screen, console=console, refresh_per_second=10, transient=True, redirect_stdout=False)
     try:
-        with nullcontext() if terminal is None else unedited(terminal), nullcontext() if terminal is None else live:
+        with ExitStack() as drawn:
+            if terminal is not None:
+                drawn.enter_context(unedited(terminal))
+                drawn.enter_context(live)
             asyncio.run(watch(viewer, screen, terminal, limit_s))
     except (Closed, Unreachable) as end:
         raise trouble(end, server.url, room) from None

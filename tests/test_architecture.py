@@ -27,9 +27,9 @@ BELOW: dict[str, set[str]] = {
     "cli": {"app", "client", "gateway", "http", "floor", "store", "ledger", "pure", "protocol", "gameplay"},
     "loadtest": {"client", "protocol", "gameplay"},
 }
-# Files at the top of liveroom/ that are a layer of their own or belong to one; every other one is "pure".
-TOP = {"protocol": "protocol", "client": "client", "app": "app", "commands": "floor", "door": "floor"}
-TOP |= dict.fromkeys(["cli", "__main__", "remote", "replay", "replay_files", "watch", "show"], "cli")
+# Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
+TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
+TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show"], "cli")
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),
     *("shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading"),
@@ -61,7 +61,8 @@ def layer(module: str) -> str:
     if package != "liveroom":
         return package
     name = inner.partition(".")[0]
-    return name if name and (ROOT / "liveroom" / name).is_dir() else TOP.get(name, "pure")
+    folder = name and (ROOT / "liveroom" / name).is_dir()
+    return TOP.get(name, name if folder else "pure")
 
 
 def is_module(name: str) -> bool:

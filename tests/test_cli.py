@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from liveroom import cli, remote
+from liveroom.cli.options import seconds
+from liveroom.cli.setup import kept_secret
 from liveroom.settings import Settings, SettingsError
 from liveroom.tokens import Tokens
 from liveroom.watch import Typing, printable
@@ -191,14 +194,14 @@ def test_dev_makes_a_secret_once_and_keeps_it_to_itself(monkeypatch: pytest.Monk
 
 def test_of_many_that_make_a_secret_one_wins(tmp_path: Path):
     with ThreadPoolExecutor(16) as pool:
-        found = set(pool.map(cli.kept_secret, [tmp_path / "new" / "data"] * 64))
+        found = set(pool.map(kept_secret, [tmp_path / "new" / "data"] * 64))
     assert len(found) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="use another --data"):
-        cli.kept_secret(tmp_path / "file" / "data")
+        kept_secret(tmp_path / "file" / "data")
 
 
 # token
@@ -213,7 +216,7 @@ def test_a_token_and_nothing_else_is_printed(liveroom: Cli):
 
 
 def test_a_token_is_signed_with_the_secret_of_the_data_folder(liveroom: Cli, tmp_path: Path):
-    secret = cli.kept_secret(tmp_path / "d")
+    secret = kept_secret(tmp_path / "d")
     done = liveroom("token", "--room", "*", "--sub", "s", "--role", "service", "--data", "d")
     assert Tokens(Settings(secret=secret)).read(done.out.strip(), time.time()).role == "service"
 
@@ -278,6 +281,22 @@ def test_nobody_at_the_address_is_one_line_that_says_what_to_do(liveroom: Cli):
     assert "no address of a server" in refused(liveroom("rooms", "--url", "localhost:8000", **environ))
 
 
+def test_somebody_who_speaks_no_http_is_one_line(liveroom: Cli):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def mumble() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        mumbling = threading.Thread(target=mumble)
+        mumbling.start()
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        assert "no server at" in refused(liveroom("rooms", "--url", url, LIVEROOM_SECRET=SECRET, NO_PROXY="*"))
+        mumbling.join()
+
+
 def test_the_address_is_the_one_that_the_data_folder_keeps(liveroom: Cli, shop: Shop, tmp_path: Path):
     (tmp_path / "url").write_text(shop.url + "\n")
     assert liveroom("send", "demo", "x.y", "--data", str(tmp_path), LIVEROOM_SECRET=SECRET).code == 0
@@ -285,7 +304,7 @@ def test_the_address_is_the_one_that_the_data_folder_keeps(liveroom: Cli, shop: 
 
 
 def test_rooms_are_listed(liveroom: Cli, shop: Shop):
-    shop.answer = (200, [{"id": "demo", "title": "Demo", "state": "open", "viewers": 12, "likes": 340}])
+    shop.answer = (200, {"rooms": [{"id": "demo", "title": "Demo", "state": "open", "viewers": 12, "likes": 340}]})
     done = liveroom("rooms", "--url", shop.url, LIVEROOM_SECRET=SECRET)
     assert all(word in done.out for word in ("demo", "Demo", "open", "12", "340"))
     assert Tokens(Settings(secret=SECRET)).read(shop.asked[0].token, time.time()).role == "service"
@@ -387,17 +406,17 @@ def test_nothing_said_moves_the_cursor():
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("text", "expected"),
     [("90", 90), ("1.5", 1.5), ("10m", 600), ("1h30m", 5400), ("1:30:00", 5400), ("2:05", 125), ("1d", 86400)],
 )
-def test_a_duration(text: str, seconds: float):
-    assert remote.seconds(text) == seconds
+def test_a_duration(text: str, expected: float):
+    assert seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "ten", "1m30", "1:2:3:4", "5 m"])
 def test_no_duration(text: str):
     with pytest.raises(ValueError, match="no duration"):
-        remote.seconds(text)
+        seconds(text)
 
 
 # the little show

@@ -74,7 +74,7 @@ async def heard(one: Viewer, count: int) -> list[Message]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "pause_s", lambda attempt: 0.01)
+    monkeypatch.setattr("liveroom.client.backoff.pause_s", lambda attempt: 0.01)
 
 
 async def welcomes_and_stays(seat: Seat, visit: int) -> None:
@@ -395,7 +395,7 @@ def test_a_bye_says_how_long_to_stay_away():
 
 
 def test_whoever_does_not_read_loses_the_oldest_and_still_gets_replies(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client, "PUSHES", 3)
+    monkeypatch.setattr("liveroom.client.viewer.PUSHES", 3)
 
     async def scene(seat: Seat, visit: int) -> None:
         await seat.welcomes()
@@ -442,7 +442,7 @@ def test_the_clock_goes_by_the_quickest_of_the_last_eight_pings():
 @pytest.mark.parametrize(
     ("code", "what"),
     [
-        *((code, After.RESUME) for code in (4000, 4001, 4002, 4408, 1006, 1011, 1012, 1013, 1001)),
+        *((code, After.RESUME) for code in (4000, 4001, 4002, 4408, 1006, 1011, 1012, 1013, 1001, 408, 429, 503)),
         *((code, After.STOP) for code in (4501, 4502, 4503, 4504, 1007, 1009, 1000, 403, 4599)),
         (4003, After.ANEW),
         (4429, After.BACK_OFF),

@@ -21,8 +21,14 @@ from websockets.frames import Frame, Opcode
 
 from liveroom.client import Closed
 from liveroom.remote import Server, Trouble
-from liveroom.replay import Account, Player, Probe, load, replay, rows, split_frames, troupe, verdict
-from liveroom.replay_files import Broken, Comment, closed_gaps, made_up, read, window
+from liveroom.replay.account import Account
+from liveroom.replay.filler import made_up
+from liveroom.replay.formats import Broken, Comment, read
+from liveroom.replay.line import split_frames
+from liveroom.replay.performance import perform, troupe
+from liveroom.replay.player import Player
+from liveroom.replay.recording import closed_gaps, load, window
+from liveroom.replay.report import report, rows, verdict
 
 SECRET = "a secret for tests, long enough for all"
 REAL = Path(__file__).parents[2] / "shared/data/twitch_asiagodtone_2017/chat_events.csv.gz"
@@ -74,6 +80,8 @@ def test_gzip_and_a_byte_order_mark_make_no_difference():
         ('{"t":1,"viewer":"a","text":"x"}\n{"t":"noon","viewer":"a","text":"x"}\n{"t":3,"viewer":"a","text":"y"}', 2),
         ('{"t":1,"viewer":"a","text":"x"}\n{"t":2,"text":"x"}\n{"t":3,"viewer":"a","text":"y"}', 2),
         ('t,uid,text\n1,a,x\n2,a,"open\n3,a,y\n', 3),
+        ('{"t":1,"viewer":"a","text":"x"}\n{"t":2,"viewer":"a","text_len":[]}\n{"t":3,"viewer":"a","text":"y"}', 2),
+        (f'{{"t":1,"viewer":"a","text":"x"}}\n{{"t":{"9" * 400}}}\n{{"t":3,"viewer":"a","text":"y"}}', 2),
         ("t,uid,text\n1,a,x\n2,a\n3,a,y\n", 3),
         ("t,uid,text\n1,a,x\nnan,a,z\n3,a,y\n", 3),
         ("t,uid,text\n1,a,x\n2,a, \n3,a,y\n", 3),
@@ -208,13 +216,13 @@ def comments(count: int) -> list[Comment]:
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setenv("LIVEROOM_SECRET", SECRET)
-    monkeypatch.setattr("liveroom.replay.DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr("liveroom.replay.performance.DRAIN_SECONDS", 0.5)
     return Account()
 
 
 async def replayed(url: str, account: Account, said: list[Comment], **more: Any) -> list[Player]:
-    players = troupe(Server(url, None, None), None, "demo", 20, account)
-    await replay(said, players, more.get("speed", 100), more.get("limit_s"), Progress(disable=True))
+    players = troupe(Server(url, more.get("token"), None), "demo", more.get("viewers", 20), account)
+    await perform(said, players, more.get("speed", 100), more.get("limit_s"), Progress(disable=True))
     return players
 
 
@@ -242,7 +250,15 @@ def test_a_comment_that_no_probe_sees_is_missed(account: Account):
 
     asyncio.run(story())
     assert not account.good
-    assert "NO, missing by probe: 0 (+2)" in verdict(account)[1]
+    assert "10 probes: NO, probe 0: 2 missing, probe 1: 2 missing" in verdict(account)[1]
+    assert "missing: accepted, but neither delivered nor counted as sampled" in verdict(account)
+
+
+def test_sampled_comments_that_nobody_had_accepted_are_too_many(account: Account):
+    account.probe().take({"t": "chat.sampled", "shown": 0, "total": 3})
+    assert not account.good
+    assert verdict(account)[1].endswith("NO, probe 0: 3 too many")
+    assert verdict(account)[2].startswith("too many: ")
 
 
 def test_comments_of_others_are_counted_apart(account: Account):
@@ -259,8 +275,8 @@ def test_comments_of_others_are_counted_apart(account: Account):
 
     asyncio.run(story())
     assert account.good
-    assert [account.missing(probe) for probe in account.probes] == [-2] * 10
-    assert "not exactly" in verdict(account)[1]
+    assert [account.surplus(probe) for probe in account.probes] == [2] * 10
+    assert verdict(account)[1].endswith("cannot be told, up to 2 too many with others' among them")
     assert "others spoke too (1 comments heard)" in verdict(account)[2]
 
 
@@ -315,7 +331,19 @@ def test_a_cut_leaves_comments_unanswered_and_says_so(account: Account):
 
 def test_one_token_is_not_enough_for_a_crowd(account: Account):
     with pytest.raises(Trouble, match="at most 5"):
-        troupe(Server("http://h", "token", None), "token", "demo", 6, account)
+        troupe(Server("http://h", "token", None), "demo", 6, account)
+
+
+def test_with_one_token_all_comments_are_ours(account: Account):
+    token = Server("http://h", None, None).mint("ann", "demo")
+
+    async def story() -> None:
+        async with serving(Room()) as url:
+            await replayed(url, account, comments(10), token=token, viewers=3)
+
+    asyncio.run(story())
+    assert (len(account.accepted), [probe.foreign for probe in account.probes]) == (10, [0] * 3)
+    assert account.good
 
 
 def test_the_command_prints_the_table_and_what_was_broken(tmp_path: Path):
@@ -346,8 +374,7 @@ def test_the_command_prints_the_table_and_what_was_broken(tmp_path: Path):
 
 
 def test_a_table_without_a_single_comment_still_prints():
-    account = Account(probes=[Probe("x")])
-    from liveroom.replay import report
-
+    account = Account()
+    account.probe()
     report(account, Console(quiet=True))
     assert ("latency p99", "none seen") in rows(account)

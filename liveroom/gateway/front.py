@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from liveroom.gateway.gateway import Gateway
 
 MOST_HEADER_BYTES = 16 * 1024
+MOST_PIPELINED = 8  # requests that wait for the answer to an earlier one
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Front(HttpToolsProtocol):
     """uvicorn's HTTP, with what it leaves open closed.
 
     A connection has ``header_start_seconds`` to say its first byte and
-    ``header_seconds`` to end its headers, which have a size; bytes behind an
-    upgrade request are handed on; and nothing of this object outlives the upgrade.
+    ``header_seconds`` to end its headers, which have a size, and again for the body;
+    few requests may wait for an earlier answer; bytes behind an upgrade request are
+    handed on; and nothing of this object outlives the upgrade.
     """
 
     gateway: Gateway
@@ -30,7 +33,7 @@ class Front(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
         self.head_bytes = 0
-        self.reading_head = True
+        self.reading_head = self.ended = self.refusing = False
         self.deadline: asyncio.TimerHandle | None = None
         self.expect_within(self.gateway.settings.header_start_seconds)
 
@@ -48,38 +51,70 @@ class Front(HttpToolsProtocol):
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        if self.refusing:
+            return None
         self._unset_keepalive_if_required()
-        if self.reading_head:
-            if self.head_bytes == 0:
-                self.expect_within(self.gateway.settings.header_seconds)
-            self.head_bytes += len(data)
+        self.ended = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 return self.become_viewer(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.expect_nothing()
-            self.send_400_response("Invalid HTTP request received.")
-            return None
-        if self.reading_head and self.head_bytes > MOST_HEADER_BYTES:
-            self.expect_nothing()
-            self.transport.write(TOO_LARGE)
-            self.transport.close()
+            return self.refuse(BAD_REQUEST)
+        if self.reading_head and not self.ended:  # so all of it was headers
+            self.head_bytes += len(data)
+            if self.head_bytes > MOST_HEADER_BYTES:
+                self.refuse(TOO_LARGE)
         return None
 
-    def on_headers_complete(self) -> None:
+    def refuse(self, answer: bytes) -> None:
+        """Say why, and hear no more."""
         self.expect_nothing()
+        if not self.refusing:
+            self.refusing = True
+            self.transport.write(answer)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self.head_bytes, self.reading_head = 0, True
+        self.expect_within(self.gateway.settings.header_seconds)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
         self.reading_head = False
-        super().on_headers_complete()
+        self.expect_within(self.gateway.settings.header_seconds)  # for the body
+        if self.refusing:
+            return
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > MOST_HEADER_BYTES:
+            self.refuse(TOO_LARGE)
+        elif len(self.pipeline) >= MOST_PIPELINED:
+            self.refuse(BAD_REQUEST)
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.refusing:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.head_bytes, self.reading_head = 0, True
+        self.ended = True
+        self.expect_nothing()
+        if not self.refusing:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()  # until the last of what was sent at once is answered
 
     def become_viewer(self, leftover: bytes) -> None:
         """Hand the transport over, with the request as the WebSocket handshake wants it."""
         self.expect_nothing()
+        if self.refusing:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            return self.refuse(BAD_REQUEST)  # an answer is still to be written
         self.connections.discard(self)
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
         version = f"HTTP/{self.parser.get_http_version()}"

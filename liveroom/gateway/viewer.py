@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
+import structlog
 from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
@@ -23,6 +24,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from gameplay.play import Command, Role
+from gameplay.text import shown
 from liveroom.commands import Asked
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import Person, Room, send
@@ -52,6 +54,11 @@ from liveroom.tokens import LEEWAY_S, BadToken, Claims
 if TYPE_CHECKING:
     from liveroom.gateway.gateway import Gateway
 
+log = structlog.get_logger()
+
+PIECE = 4096  # bytes parsed before we look whether it is too much
+MOST_FRAMES = 500  # a second
+MOST_FAREWELL = 64 * 1024  # bytes heard after we closed
 PING = b"\x89\x00"
 NOBODY = Person([])
 
@@ -77,6 +84,7 @@ class Viewer(asyncio.Protocol):
         "device",
         "exp",
         "fragments",
+        "frames",
         "gateway",
         "heard",
         "level",
@@ -125,7 +133,8 @@ class Viewer(asyncio.Protocol):
         self.person = NOBODY
         self.open = False  # the handshake is done and nothing was closed
         self.closing = False
-        self.fragments: list[bytes] | None = None
+        self.fragments: bytearray | None = None
+        self.frames = 0  # heard since the last sweep; bytes, once we have closed
         self.heard = self.deadline = self.next_ping = 0.0
         self.waiting = 0  # bytes in the buffer at the last sweep
         self.stalled = 0  # sweeps without progress
@@ -157,22 +166,30 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard = self.gateway.loop.time()
-        if self.closing:
-            return self.hear_farewell(data)
+        for start in range(0, len(data), PIECE):
+            if self.closing:
+                return self.hear_farewell(data[start:])
+            self.piece_received(data[start : start + PIECE])
+        return None
+
+    def piece_received(self, data: bytes) -> None:
         protocol = self.protocol
         protocol.receive_data(data)
-        for event in protocol.events_received():
-            if self.closing:
-                return None
-            if isinstance(event, Frame):
+        events = protocol.events_received()
+        self.frames += len(events)
+        if self.frames > MOST_FRAMES:
+            return self.break_off("too many frames a second")
+        for event in events:
+            if not self.closing and isinstance(event, Frame):
                 self.frame_received(event)
-        self.flush()
-        return None
+        return None if self.closing else self.flush()
 
     def flush(self) -> None:
         """Write what the core wants written: the handshake, pongs, close frames."""
         for data in self.protocol.data_to_send():
             if data:
+                if self.transport.get_write_buffer_size() > self.gateway.settings.cut_bytes + self.allowance:
+                    return self.break_off("read what you are sent")
                 if not self.transport.is_closing():
                     self.transport.write(data)
             else:
@@ -182,10 +199,16 @@ class Viewer(asyncio.Protocol):
 
     def hear_farewell(self, data: bytes) -> None:
         """We closed: the answer ends the connection, everything else is too late."""
+        self.frames += len(data)
+        if self.frames > MOST_FAREWELL:
+            return self.transport.abort()
         if self.protocol.state is not State.CLOSED and self.protocol.parser_exc is None:
             self.protocol.receive_data(data)
+            self.protocol.events_received()
+            self.protocol.data_to_send()
             if self.protocol.close_rcvd is not None:
                 self.transport.close()
+        return None
 
     def shake_hands(self, request: Request) -> None:
         response = self.judged(request)
@@ -224,11 +247,11 @@ class Viewer(asyncio.Protocol):
                 return self.gone(Close.PROTOCOL_ERROR, "a frame of the wrong kind for this subprotocol")
             if frame.fin:
                 return self.message_received(bytes(frame.data))
-            self.fragments = [bytes(frame.data)]
+            self.fragments = bytearray(frame.data)
         elif frame.opcode is Opcode.CONT and self.fragments is not None:
-            self.fragments.append(bytes(frame.data))
+            self.fragments += frame.data
             if frame.fin:
-                whole, self.fragments = b"".join(self.fragments), None
+                whole, self.fragments = bytes(self.fragments), None
                 return self.message_received(whole)
         return None
 
@@ -239,10 +262,13 @@ class Viewer(asyncio.Protocol):
             spoken = read(data, self.codec)
         except BadFrame:
             return self.gone(Close.PROTOCOL_ERROR, "a frame that is no message")
-        for one in spoken:
-            if self.closing:
-                return None
-            self.heed(one)
+        try:
+            for one in spoken:
+                if not self.closing:
+                    self.heed(one)
+        except Exception:
+            log.exception("a message could not be obeyed", room=self.wants)
+            self.gone(Close.INTERNAL, "an error of the server; it is logged there")
         return None
 
     def heed(self, spoken: Spoken | Malformed) -> None:
@@ -301,7 +327,7 @@ class Viewer(asyncio.Protocol):
         return None
 
     def believe(self, claims: Claims) -> None:
-        self.name = claims.name or claims.sub
+        self.name = shown(claims.name) or claims.sub
         self.role = Role(claims.role)
         self.staff = self.role is not Role.VIEWER
         self.level, self.exp = claims.level, claims.exp
@@ -335,6 +361,11 @@ class Viewer(asyncio.Protocol):
             self.transport.write(close_frame(code, reason))
             self.gateway.loop.call_later(self.gateway.settings.close_seconds, self.transport.abort)
 
+    def break_off(self, reason: str) -> None:
+        """For somebody who floods us: a close frame, and no waiting for what he says to it."""
+        self.gone(Close.PROTOCOL_ERROR, reason)
+        self.transport.close()
+
     def flush_pongs(self) -> None:
         for data in self.protocol.data_to_send():
             if data:
@@ -361,6 +392,7 @@ class Viewer(asyncio.Protocol):
         settings = self.gateway.settings
         if self.closing:
             return
+        self.frames = 0
         if now > self.deadline:
             self.gone(Close.NO_HELLO, "say hello sooner")
         elif room_s > self.exp + LEEWAY_S:

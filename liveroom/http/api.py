@@ -10,11 +10,12 @@ import structlog
 from msgspec import UNSET, DecodeError, Meta, Struct, ValidationError, json
 from msgspec.structs import replace
 from redis.exceptions import RedisError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gameplay.play import Code, Refusal, Role
+from gameplay.text import shown
 from liveroom.commands import Asked, Caller, Desk
 from liveroom.hub import Hub, Person, Room, RoomInfo
 from liveroom.ids import Ids
@@ -114,7 +115,10 @@ class Api:
         except (DecodeError, RecursionError):
             raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
         self.claims_for(request, new.id, Role.HOST)
-        made = await self.rooms.create(new.id, new.title, new.currency, self.ids.new(self.clock.now_ms()))
+        title = shown(new.title)
+        if not title:
+            raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "title"}, "the title is empty"))
+        made = await self.rooms.create(new.id, title, new.currency, self.ids.new(self.clock.now_ms()))
         if isinstance(made, Refusal):
             raise Refused(made)
         info, fresh = made
@@ -159,7 +163,7 @@ class Api:
                 raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "Idempotency-Key"}, "at most 64 characters"))
             command = replace(command, idem=key)
         room = await self.open_room(room_id)
-        caller = Caller(claims.sub, claims.name or claims.sub, Role(claims.role), self.person(room, claims.sub))
+        caller = Caller(claims.sub, shown(claims.name) or claims.sub, Role(claims.role), self.person(room, claims.sub))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -237,6 +241,8 @@ def answered(endpoint: Endpoint) -> Endpoint:
             return refused(error.refusal)
         except (RedisError, OSError, TimeoutError):
             return refused(TRY_LATER)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody hears it
         except Exception:
             log.exception("a request failed", path=request.url.path)
             return refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))

@@ -15,7 +15,7 @@ from gameplay.play import Code, Refusal, Role
 from liveroom.http.api import refused, reply
 from liveroom.protocol import RoomId
 from liveroom.settings import Settings
-from liveroom.tokens import mint
+from liveroom.tokens import is_viewer_id, mint
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -40,6 +40,8 @@ def routes(settings: Settings, now_s: Callable[[], float]) -> list[Route]:
             return refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error)))
         name = asked.get("name", "")[:40]
         sub = asked.get("sub") or f"{role[0]}_{secrets.token_hex(6)}"
+        if not is_viewer_id(sub):
+            return refused(Refusal(Code.BAD_MESSAGE, {"field": "sub"}, "sub is at most 64 bytes of printable text"))
         made = mint(
             settings.secret,
             sub=sub,

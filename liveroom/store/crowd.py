@@ -40,6 +40,7 @@ class Comment(Struct, eq=False, gc=False):
     once: str = ""  # the key that remembers it, where it has an idempotency key
     digest: str = ""
     mentions: Sequence[tuple[str, bytes]] = ()  # viewer, his `chat.mentioned`
+    again: bool = False  # said before: published once, so it takes no place now
 
 
 class Outgoing:
@@ -120,7 +121,7 @@ class Crowd:
             return
         out = self.out(room, window)
         out.waiting.append(comment)
-        out.mine += 1
+        out.mine += not comment.again
         self.schedule(out)
 
     def join(self, room: str, window: float, name: str) -> None:
@@ -188,7 +189,8 @@ class Crowd:
         now = self.clock.now_ms()
         out.due, out.last = False, now
         comments, out.waiting = out.waiting, []
-        shown = sample(comments, self.free_places(out, comments, now / 1000), random.sample)
+        fresh = [comment for comment in comments if not comment.again]
+        shown = sample(fresh, self.free_places(out, fresh, now / 1000), random.sample)
         seen = set(shown)
         hidden = [comment for comment in comments if comment not in seen]
         return Blob(out, shown, hidden, ("say", *self.arguments(out, shown, hidden, now)))

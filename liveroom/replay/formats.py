@@ -1,4 +1,4 @@
-"""Recordings of chats as comments in time: JSONL, CSV and BililiveRecorder's XML, gzipped or not."""
+"""Recordings of chats, whatever their format: JSONL, CSV and BililiveRecorder's XML, gzipped or not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from xml.etree import ElementTree
 
 import msgspec
 
-LONGEST_GAP = 60  # seconds
-CLOSED_GAP = 1
-MOST_CHARACTERS = 100  # of a made-up text
+from liveroom.replay.filler import made_up
+
 MOST_BYTES = 3000  # of a text: it has to fit into one frame
 TIMES = ("t", "ts", "time", "t_epoch")
 PEOPLE = ("viewer", "uid", "user")
 MILLISECONDS = 1e11  # epoch times above this are no seconds
-FILLER = "so nice to see this live again 喜欢这个 how much is it and can I have two of them please 好看 "
-IDEOGRAPHS = 0x4E00, 20_000
+UNREADABLE = (ValueError, TypeError, OverflowError, csv.Error, ElementTree.ParseError, RecursionError)
 
 
 class Comment(NamedTuple):
@@ -78,12 +76,12 @@ def numbered(text: str) -> Iterator[tuple[int, str]]:
 def attempt(number: int, reader: Callable[[str, int], Comment], said: str) -> Comment | Broken:
     try:
         return reader(said, number)
-    except (ValueError, csv.Error, ElementTree.ParseError, RecursionError) as error:
+    except UNREADABLE as error:
         return Broken(number, str(error))
 
 
 def json_comment(line: str, number: int) -> Comment:
-    """Raises ValueError."""
+    """Raises one of UNREADABLE, as do all below."""
     fields = msgspec.json.decode(line)
     if not isinstance(fields, dict):
         raise ValueError("no object with named fields")
@@ -91,7 +89,6 @@ def json_comment(line: str, number: int) -> Comment:
 
 
 def csv_comment(names: list[str], line: str, number: int) -> Comment:
-    """Raises ValueError or csv.Error."""
     cells = next(csv.reader([line.rstrip("\r")], strict=True), [])
     if len(cells) != len(names):
         raise ValueError(f"{len(cells)} fields instead of {len(names)}")
@@ -99,13 +96,11 @@ def csv_comment(names: list[str], line: str, number: int) -> Comment:
 
 
 def comment(fields: Mapping[str, Any], number: int) -> Comment:
-    """Raises ValueError."""
     at, viewer = moment(field(fields, TIMES)), str(field(fields, PEOPLE))
     return Comment(at, viewer, fitting(spoken(fields, number)))
 
 
 def xml_comment(chunk: str, number: int) -> Comment:
-    """Raises ValueError or ParseError."""
     element, end, _ = chunk.partition("</d>")
     if not end:
         raise ValueError("<d> without </d>")
@@ -125,7 +120,7 @@ def field(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def moment(said: Any) -> float:
-    """Seconds, from seconds or milliseconds or ISO 8601. Raises ValueError."""
+    """Seconds, from seconds or milliseconds or ISO 8601."""
     try:
         at = float(said)
     except (TypeError, ValueError):
@@ -147,35 +142,3 @@ def fitting(text: str) -> str:
     if len(text.encode()) > MOST_BYTES:
         raise ValueError(f"a text of more than {MOST_BYTES} bytes")
     return text
-
-
-def made_up(length: int, number: int) -> str:
-    """A text of so many characters (1 to 100) that another number does not get, as far as its length allows."""
-    length = max(1, min(length, MOST_CHARACTERS))
-    mark = f" {base36(number)}"
-    if length < len(mark) + 2:
-        first, count = IDEOGRAPHS
-        return "".join(chr(first + number // count**place % count) for place in range(length))
-    start = number * 7 % len(FILLER)
-    words = ((FILLER[start:] + FILLER) * 2).lstrip()
-    return words[: length - len(mark)] + mark
-
-
-def base36(number: int) -> str:
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return (base36(number // 36) if number >= 36 else "") + digits[number % 36]
-
-
-def closed_gaps(comments: Iterable[Comment]) -> Iterator[Comment]:
-    """The same comments counted from 0, never going back, with every gap over 60 s (a break, another day) closed."""
-    before: float | None = None
-    at = 0.0
-    for one in comments:
-        step = 0.0 if before is None else one.at - before
-        at += CLOSED_GAP if abs(step) > LONGEST_GAP else max(0.0, step)
-        before = one.at if before is None or abs(step) > LONGEST_GAP else max(before, one.at)
-        yield one._replace(at=at)
-
-
-def window(comments: Iterable[Comment], start: float, end: float | None) -> Iterator[Comment]:
-    return (one for one in comments if start <= one.at and (end is None or one.at <= end))
