@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Annotated, Protocol, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -70,10 +71,11 @@ def too_much(text: str) -> Refusal | None:
     return None
 
 
-def repeats(said: list[Said], text: str, now: float, within_ms: float) -> bool:
-    """Tell whether this folded text was said lately; forgets what is older."""
-    said[:] = [one for one in said if now - one.at < within_ms]
-    return any(one.text == text for one in said)
+def repeats(said: dict[str, Said], text: str, now: float, within_ms: float) -> bool:
+    """Tell whether this folded text was said lately; forgets what is older. ``said`` is by text, oldest first."""
+    for old in [one.text for one in takewhile(lambda one: now - one.at >= within_ms, said.values())]:
+        del said[old]
+    return text in said
 
 
 class Ranked(Protocol):

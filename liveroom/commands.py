@@ -190,7 +190,7 @@ class Desk:
         """Rate, then duplicates."""
         person, now, idem = asked.actor.person, asked.at, asked.command.idem
         if person.said is None:
-            person.said = []
+            person.said = {}
         rate = self.chat_rate.shared(person.homes)
         if person.chat is None:
             person.chat = full(rate, now / 1000)
@@ -198,7 +198,7 @@ class Desk:
             return too_fast(wait)
         if repeats(person.said, text, now, self.settings.duplicate_seconds * 1000):
             return Refusal(Code.DUPLICATE, message="you have just said that")
-        person.said.append(Said(text, now, "" if idem is UNSET else idem))
+        person.said[text] = Said(text, now, "" if idem is UNSET else idem)
         person.chat.spend()
         return None
 
@@ -314,13 +314,13 @@ class Desk:
 def resent(person: Person, command: Say) -> bool:
     """The same intention was said here before."""
     idem = command.idem
-    return idem is not UNSET and any(one.idem == idem for one in person.said or ())
+    return idem is not UNSET and any(one.idem == idem for one in (person.said or {}).values())
 
 
 def take_back(person: Person, at: float) -> None:
     """A comment that was not said costs nothing and may be said again."""
     if person.said and person.chat:
-        person.said[:] = [one for one in person.said if one.at != at]
+        person.said = {text: one for text, one in person.said.items() if one.at != at}
         person.chat.spend(-1)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Protocol
 from zlib import crc32
 
@@ -29,6 +30,7 @@ from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, Profile, encode, f
 
 SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
 SHORTEST_MS = 5
+BREATH = 1.1  # windows to a flush: the rest of the time is for what viewers say
 BACK_EARLY = 0.85  # of a window: the blob's way through Redis is not equally long each time
 CLOSED = b'"t":"room.closed"'  # as an event's body holds it; in a string the quotes would be escaped
 REPLAY_BYTES = 128 * 1024  # a longer replay becomes a snapshot
@@ -50,7 +52,7 @@ class Person(Struct, gc=False):
     chat: Bucket | None = None
     likes: Bucket | None = None
     other: Bucket | None = None
-    said: list[Said] | None = None
+    said: dict[str, Said] | None = None
     left: float = 0  # loop time when the last seat was left
 
 
@@ -153,7 +155,9 @@ class Room:
         self.people: dict[str, Person] = {}
         self.tick = Tick()
         self.flushing = False
-        self.due = False
+        self.flush_ms = 0.0  # how long the last flushes took
+        self.soon = False  # a flush comes in this turn of the loop
+        self.due = False  # or at the next point of the grid
         self.last_flush = 0.0  # room time, ms
         self.last_told = 0.0
         self.viewers = 0
@@ -170,7 +174,9 @@ class Room:
         self.rate = 0.0  # the one last told
 
     def window_ms(self, longest: int) -> float:
-        return max(SHORTEST_MS, min(len(self.seats) / 10, longest))
+        """Longer with more viewers; and where telling them takes most of it, longer by steps."""
+        steps = ceil(self.flush_ms * BREATH / longest * 4) / 4
+        return max(SHORTEST_MS, min(len(self.seats) / 10, longest), longest * steps if steps > 1 else 0)
 
 
 class Limits(Struct, frozen=True):
@@ -223,7 +229,7 @@ class Hub:
         room.total += total
         room.counted += total
         if comments:
-            self.wake(room)
+            self.wake(room, back=True)
 
     def announce(self, room: Room, message: bytes) -> None:
         """Something else of the crowd's: who joined, how many comments were left out."""
@@ -242,25 +248,37 @@ class Hub:
 
     # -- the tick --
 
-    def wake(self, room: Room) -> None:
-        """Something waits: flush now if the room was quiet for a window, else at the next point of its grid."""
-        if room.due or room.flushing:
+    def wake(self, room: Room, *, back: bool = False) -> None:
+        """Something waits: flush now if the room was quiet for a window, else at the next point of its grid.
+
+        ``back``: comments are back from Redis. Alone, a node flushes them at once although a little of the window
+        may be left, for their way is not equally long each time; with others it waits for theirs.
+        """
+        if room.flushing or room.soon:
             return
-        room.due = True
         now = self.now_ms()
         window = room.window_ms(self.limits.window_ms)
-        # Alone, a node flushes as soon as its own tick's blob is back; with others it waits for theirs.
-        if now - room.last_flush >= (window if now < room.shared_until else window * BACK_EARLY):
+        if now - room.last_flush >= window * (BACK_EARLY if back and now >= room.shared_until else 1):
+            room.soon = True
             self.timers.call_soon(lambda: self.flush(room))
-        else:
+        elif not room.due:
+            room.due = True
             # A little behind the grid on which nodes publish, so that this tick's comments are in.
             due = next_tick(now, window, phase_of(room.info.id, window) + window / 8)
-            self.timers.call_later((due - now) / 1000, lambda: self.flush(room))
+            self.timers.call_later((due - now) / 1000, lambda: self.strike(room))
+
+    def strike(self, room: Room) -> None:
+        """A point of the grid; if the room was flushed just before it, what came since waits for the next."""
+        room.due = False
+        if self.now_ms() - room.last_flush >= room.window_ms(self.limits.window_ms) / 2:
+            self.flush(room)
+        elif room.tick:
+            self.wake(room)
 
     def flush(self, room: Room) -> None:
         """Fix what is told, to whom and up to where; then write it, slice by slice."""
-        room.due = False
-        if room.flushing:
+        room.soon = False
+        if room.flushing or not room.tick:
             return
         tick, room.tick = room.tick, Tick()
         room.last_flush = self.now_ms()
@@ -287,6 +305,7 @@ class Hub:
         for message in private:
             self.hand(room, message)
         room.flushing = False
+        room.flush_ms += (self.now_ms() - room.last_flush - room.flush_ms) / 8
         if closing:
             for seat in list(room.seats):
                 seat.gone(Close.ROOM_GONE, "the room is closed")

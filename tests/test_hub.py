@@ -219,11 +219,35 @@ def test_a_node_waits_for_a_whole_window_only_where_others_publish_too(others: b
     scene.tell()
     scene.timers.wait(47)  # of 50 ms
     scene.room.shared_until = scene.timers.now + 1000 if others else 0
-    scene.tell()
+    scene.say()
     scene.timers.wait(0)
-    assert (ann.ledger() == [1, 2]) is at_once
+    assert ("chat.message" in ann.kinds()) is at_once
     scene.timers.wait(50)
-    assert ann.ledger() == [1, 2]
+    assert ann.kinds() == ["room.notice", "chat.message"]
+
+
+def test_a_number_that_changed_gets_no_tick_of_its_own_between_two_of_comments():
+    scene = Scene()
+    ann, *_ = scene.guests(500)
+    scene.say()
+    scene.timers.wait(47)
+    scene.hub.state(scene.room, "room.stats", b'{"t":"room.stats"}')
+    scene.timers.wait(0)
+    assert ann.kinds() == ["chat.message"]
+    scene.say()
+    scene.timers.wait(0)
+    assert ann.kinds() == ["chat.message", "room.stats", "chat.message"]
+    scene.timers.wait(200)
+    assert len(ann.wire.written) == 2
+
+
+def test_a_room_that_takes_long_to_tell_is_told_less_often():
+    scene = Scene()
+    scene.guests(1000)
+    scene.room.flush_ms = 90
+    assert scene.room.window_ms(100) == 100
+    scene.room.flush_ms = 100
+    assert scene.room.window_ms(100) == 125
 
 
 @pytest.mark.parametrize(

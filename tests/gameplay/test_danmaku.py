@@ -57,16 +57,16 @@ def test_an_empty_text_is_not_said():
 
 
 def test_the_same_text_within_ten_seconds_is_a_repeat_and_later_is_not():
-    said = [Said("hi", at=1000)]
+    said = {"hi": Said("hi", at=1000)}
     assert repeats(said, "hi", 10_999, within_ms=10_000)
     assert not repeats(said, "ho", 10_999, within_ms=10_000)
     assert not repeats(said, "hi", 11_000, within_ms=10_000)
 
 
 def test_what_was_said_long_ago_is_forgotten():
-    said = [Said("old", at=0), Said("new", at=9000, idem="k")]
+    said = {"old": Said("old", at=0), "new": Said("new", at=9000, idem="k")}
     repeats(said, "", 10_000, within_ms=10_000)
-    assert said == [Said("new", at=9000, idem="k")]
+    assert said == {"new": Said("new", at=9000, idem="k")}
 
 
 class Waiting(NamedTuple):
