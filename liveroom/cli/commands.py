@@ -137,6 +137,14 @@ def replay(
     raise typer.Exit(0 if good else REFUSED)
 
 
+@app.command("verify-draw", rich_help_panel=DATA)
+def verify_draw(file: Annotated[Path, typer.Argument(help="The proof file of a draw.")]) -> None:
+    """Check a draw: exit 0 if all agrees, 1 if not, 2 if the file is no proof. Needs no server."""
+    from liveroom.verify_draw import verify
+
+    raise typer.Exit(verify(file, typer.echo))
+
+
 def running(data: Path) -> str:
     """The URL of the embedded server of a data folder, if it runs now."""
     kept = data / "socket"
