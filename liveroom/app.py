@@ -14,6 +14,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ log = structlog.get_logger()
 SELDOM = (50_000, 20, 50)  # garbage collections: a full one looks at every viewer and stops the tick meanwhile
 FEW_FILES = 10_000
 AGAIN_SECONDS = 1
+LAST_FLUSHES = 20  # of likes, when the node stops: each takes 500 viewers of a room
+EARS_SECONDS = 3
 LEAVE_SECONDS = 5  # for requests that are being answered when the node stops
 FORGET_SECONDS = 60  # people who left are forgotten after that
 DEMO = ("demo", "Demo")
@@ -77,7 +80,7 @@ class Node:
         writer = self.writer = client(live, wait, connections=1)
         limits = Limits(**{name: getattr(settings, name) for name in Limits.__struct_fields__})
         self.hub = Hub(limits, loop, self.clock.now_ms)
-        self.rooms = Rooms(self.truth, shards, remembered(self.hub))
+        self.rooms = Rooms(self.truth, shards, settings.resume_events, remembered(self.hub))
         self.crowd = Crowd(
             writer,
             self.clock,
@@ -91,7 +94,13 @@ class Node:
         )
         self.likes = Likes(self.live, shards, self.name, wait)
         self.presence = Presence(
-            self.live, shards, self.name, lease=settings.lease_seconds, seconds=wait, now=loop.time
+            self.live,
+            shards,
+            self.name,
+            lease=settings.lease_seconds,
+            seconds=wait,
+            now=loop.time,
+            server_ms=self.live_clock.now_ms,
         )
         self.feed = Feed(
             self.hub,
@@ -132,6 +141,13 @@ class Node:
         if node != self.name:
             self.door.seated(room, viewer, homes, device)
 
+    async def listening(self) -> None:
+        """Wait a little until both subscriptions stand."""
+        for _ in range(EARS_SECONDS * 100):
+            if self.feed.truth_ear.hearing and self.feed.crowd_ear.hearing:
+                return
+            await asyncio.sleep(0.01)
+
     def start(self) -> list[asyncio.Task[None]]:
         """The tasks that run as long as the node does."""
         works = (
@@ -163,7 +179,11 @@ class Node:
                 continue
 
     async def aclose(self) -> None:
-        await self.likes.flush()
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.crowd.save()
+            for _ in range(LAST_FLUSHES):
+                if self.likes.gathered or self.likes.unanswered:
+                    await self.likes.flush()
         for redis in (self.truth, self.live, self.writer):
             await redis.aclose()
 
@@ -255,6 +275,7 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
         server = Server(config, node.gateway.drain)
         known.append(server)
         actor = start_show(settings, url) if show else None
+        await node.listening()
         announce(settings, url)
         gc.collect()
         gc.freeze()

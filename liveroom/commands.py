@@ -28,6 +28,7 @@ from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 log = structlog.get_logger()
 
 LONGEST_NOTICE = 400
+PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
 LATEST_MS = 2000  # a command older than that is not done any more
 
 Fields = dict[str, Any]
@@ -210,7 +211,7 @@ class Desk:
     def when_said(self, asked: Asked, again: bool) -> Callable[[str | Refusal], None]:
         def answer(result: str | Refusal) -> None:
             if isinstance(result, Refusal):
-                if not again:
+                if result is TRY_LATER and not again:
                     take_back(asked.actor.person, asked.at)
                 asked.refused(result)
             else:
@@ -259,14 +260,16 @@ class Desk:
         """A resend counts nothing; it is told what the first one was told."""
         key, mine = self.once(asked), digest(command)
         try:
-            fresh = await self.live.set(key, f"{mine} {command.n}", nx=True, ex=REMEMBER_SECONDS)
+            fresh = await self.live.set(key, f"{mine} ", nx=True, ex=PENDING_SECONDS)
             if not fresh:
                 theirs, _, counted = bytes(await self.live.get(key) or b"").decode().partition(" ")  # type: ignore[arg-type]
+                if theirs == mine and not counted:
+                    return asked.refused(TRY_LATER)  # the first one is being counted, or was lost
                 return asked.end({"counted": int(counted)} if theirs == mine else MISMATCH)
             done = self.count(asked.actor, asked.room, command.n, asked.at / 1000)
             if isinstance(done, Refusal):
                 await self.live.delete(key)
-            elif done["counted"] != command.n:
+            else:
                 await self.live.set(key, f"{mine} {done['counted']}", ex=REMEMBER_SECONDS)
             return asked.end(done)
         except (RedisError, OSError, TimeoutError):
@@ -297,6 +300,7 @@ class Desk:
                 asked.room.info.id,
                 event,
                 fact=self.ids.new(asked.at),
+                actor=asked.actor.viewer,
                 keep=keep,
                 once="" if asked.command.idem is UNSET else self.once(asked),
                 digest="" if asked.command.idem is UNSET else digest(asked.command),

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+import structlog
 from redis.exceptions import RedisError
 
 from gameplay.play import Role
@@ -16,6 +17,8 @@ from liveroom.snapshot import snapshot
 from liveroom.store.crowd import Crowd
 from liveroom.store.feed import Feed
 from liveroom.store.presence import Presence
+
+log = structlog.get_logger()
 
 PATIENCE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
@@ -73,19 +76,22 @@ class Door:
         held = self.hub.rooms.get(room)
         person = self.hub.leave(held, seat) if held else None
         if person is not None and person.homes > 1:
-            self.spawn(self.crowd.tell_seat(room, seat.viewer, person.homes - 1, ""))
+            self.spawn(self.presence.tell_seat(room, seat.viewer, person.homes - 1, ""))
         if not seat.staff:
             self.presence.left(room, seat.viewer)
 
     async def answer(self, room_id: str) -> None:
         try:
             while joiners := self.waiting.pop(room_id, []):
-                await self.let_in(room_id, joiners)
+                try:
+                    await self.let_in(room_id, joiners)
+                except Exception:
+                    log.exception("joiners could not be let in", room=room_id)
         finally:
             self.busy.discard(room_id)
 
     async def let_in(self, room_id: str, joiners: list[Joiner]) -> None:
-        """All of them, or nobody: with a word on what to do."""
+        """Let all of them in; who does not come in is told what to do."""
         why: tuple[int, str] | None = Close.INTERNAL, "an error of the server; it is logged there"
         self.entering[room_id] = joiners
         try:
@@ -113,13 +119,24 @@ class Door:
         room = await self.feed.hold(room_id)
         if room is None or room.info.state != "open":
             return Close.ROOM_GONE, "there is no such room, or it is closed"
-        homes = await self.presence.note(room_id)
+        await self.presence.note(room_id)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
-                self.admit(room, joiner, homes.get(joiner.viewer, 1))
+                self.admit_alone(room, joiner)
+        return None
+
+    def admit_alone(self, room: Room, joiner: Joiner) -> None:
+        """A surprise with one joiner is not the others' trouble."""
+        if room.info.state != "open":
+            return joiner.gone(Close.ROOM_GONE, "the room is closed")
+        try:
+            self.admit(room, joiner, self.presence.homes(room.info.id, joiner.viewer))
+        except Exception:
+            log.exception("somebody could not be let in", room=room.info.id)
+            joiner.gone(Close.INTERNAL, "an error of the server; it is logged there")
         return None
 
     async def catch_up(self, room: Room, joiners: list[Joiner]) -> None:
@@ -151,7 +168,8 @@ class Door:
         replay = 0
         if behind:
             frames = framed(behind, joiner.codec)
-            joiner.transport.write(frames)
+            if not joiner.transport.is_closing():
+                joiner.transport.write(frames)
             replay = len(frames)
         person = self.hub.sit(room, joiner)
         person.homes = homes
@@ -177,13 +195,14 @@ class Door:
         if len(person.seats) > self.connections:
             person.seats[0].gone(Close.REPLACED, "too many connections; the oldest goes")
         if homes > 1 or (joiner.staff and joiner.device):
-            self.spawn(self.crowd.tell_seat(room.info.id, joiner.viewer, homes, joiner.device))
+            self.spawn(self.presence.tell_seat(room.info.id, joiner.viewer, homes, joiner.device))
 
     def seated(self, room: Room, viewer: str, homes: int, device: str) -> None:
         """A viewer of ours sat down on another node."""
         ours: list[Seat] = [one for one in self.entering.get(room.info.id, ()) if one.viewer == viewer]
         if person := room.people.get(viewer):
             person.homes = homes
+            self.presence.told(room.info.id, viewer, homes)
             ours += person.seats
         for seat in [seat for seat in ours if device and seat.device == device]:
             seat.gone(Close.REPLACED, "this device came again")

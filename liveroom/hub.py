@@ -69,8 +69,8 @@ class Seat(Protocol):
     @property
     def transport(self) -> Transport: ...
 
-    def cut(self) -> None:
-        """Too slow: out of the room and closed with 4001."""
+    def cut(self) -> bool:
+        """Too slow: out of the room and closed with 4001. False where so much may wait: he is still here."""
 
     def gone(self, code: int, reason: str) -> None:
         """Close this connection with a code."""
@@ -165,6 +165,7 @@ class Room:
         self.likes_ver = 0
         self.likes_told = 0
         self.stats_likes = 0
+        self.stats_ver = 0
         self.board: tuple[int, bytes] = (-1, b"")  # the shared truth of a snapshot, as of that seq
         self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
         self.unused_since = 0.0
@@ -194,6 +195,11 @@ class Limits(Struct, frozen=True):
 def phase_of(room: str, window: float) -> float:
     """Where in its window a room ticks, so that rooms do not tick together."""
     return crc32(room.encode()) % 1000 / 1000 * window
+
+
+def passed(since: float, now: float, ms: float) -> bool:
+    """So long ago; or ahead of us, because the room's clock was set back."""
+    return not 0 <= now - since < ms
 
 
 def next_tick(now: float, window: float, phase: float) -> float:
@@ -258,7 +264,8 @@ class Hub:
             return
         now = self.now_ms()
         window = room.window_ms(self.limits.window_ms)
-        if now - room.last_flush >= window * (BACK_EARLY if back and now >= room.shared_until else 1):
+        enough = window * (BACK_EARLY if back and now >= room.shared_until else 1)
+        if passed(room.last_flush, now, enough):
             room.soon = True
             self.timers.call_soon(lambda: self.flush(room))
         elif not room.due:
@@ -270,7 +277,7 @@ class Hub:
     def strike(self, room: Room) -> None:
         """A point of the grid; if the room was flushed just before it, what came since waits for the next."""
         room.due = False
-        if self.now_ms() - room.last_flush >= room.window_ms(self.limits.window_ms) / 2:
+        if passed(room.last_flush, self.now_ms(), room.window_ms(self.limits.window_ms) / 2):
             self.flush(room)
         elif room.tick:
             self.wake(room)
@@ -307,10 +314,16 @@ class Hub:
         room.flushing = False
         room.flush_ms += (self.now_ms() - room.last_flush - room.flush_ms) / 8
         if closing:
-            for seat in list(room.seats):
-                seat.gone(Close.ROOM_GONE, "the room is closed")
+            self.empty(room)
         elif room.tick:
             self.wake(room)
+
+    def empty(self, room: Room) -> None:
+        """Show everybody out of a closed room, a slice at a time."""
+        for seat in list(room.seats)[:SLICE]:
+            seat.gone(Close.ROOM_GONE, "the room is closed")
+        if room.seats:
+            self.timers.call_soon(lambda: self.empty(room))
 
     def deliver(self, room: Room, frames: Frames, seats: list[Seat]) -> None:
         """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
@@ -324,8 +337,8 @@ class Hub:
             waiting = transport.get_write_buffer_size()
             if waiting <= slow and seat.profile == "full" and seat.codec is usual:
                 transport.write(full)
-            elif waiting > cut:
-                seat.cut()
+            elif waiting > cut and seat.cut():
+                continue
             elif payload := frames.get(seat.codec, lean=waiting > slow or seat.profile != "full"):
                 transport.write(payload)
         self.deliveries += len(seats)
@@ -397,10 +410,11 @@ class Hub:
     def beat(self, room: Room) -> None:
         """Tell a room that nothing was told for a heartbeat's time that we live."""
         now = self.now_ms()
-        if room.seats and not 0 <= now - room.last_told < self.limits.heartbeat_ms - 1000 and not room.flushing:
+        if room.seats and passed(room.last_told, now, self.limits.heartbeat_ms - 1000) and not room.flushing:
             room.last_told = now
             beat = encode(Beat(int(now), room.flushed))
-            self.deliver(room, Frames([beat]), list(room.seats))
+            room.flushing = True
+            self.write(room, Frames([beat]), [], list(room.seats), 0, closing=False)
 
     def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
         """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""

@@ -108,8 +108,9 @@ class Guest:
     def transport(self) -> Wire:
         return self.wire
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         self.gone(4001, "too slow")
+        return True
 
     def gone(self, code: int, reason: str) -> None:
         self.ends.append(code)
@@ -866,3 +867,28 @@ def test_who_did_something_is_remembered_for_a_while(limit: str):
     scene.hub.forget(scene.room, 60)
     assert scene.room.people.keys() == {"bob"}
     assert scene.room.people["bob"].seats == [bob]
+
+
+# a clock that was set back
+
+
+def test_a_room_whose_clock_was_set_back_is_told_as_before():
+    scene = Scene()
+    ann, *_ = scene.guests(500)
+    scene.tell()
+    scene.timers.wait(200)
+    scene.room.last_flush = scene.room.last_told = scene.timers.now + 3_600_000  # as seen after an hour back
+    scene.tell()
+    scene.timers.wait(50)
+    assert ann.ledger() == [1, 2]
+
+
+def test_who_may_still_wait_is_told_the_essential():
+    scene = Scene()
+    ann = scene.guest()
+    ann.cut = lambda: False  # type: ignore[method-assign]
+    ann.wire.waiting = 10_000_000
+    scene.tell()
+    scene.say()
+    scene.timers.wait(200)
+    assert ann.kinds() == ["room.notice"]

@@ -119,7 +119,7 @@ class Front(HttpToolsProtocol):
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
         version = f"HTTP/{self.parser.get_http_version()}"
         request = Request(self.url.decode("latin-1"), headers, method=self.scope["method"], protocol=version)
-        viewer = self.gateway.viewer(self.transport)
+        viewer = self.gateway.viewer()
         self.transport.set_protocol(viewer)
         viewer.connection_made(self.transport)
         viewer.shake_hands(request)

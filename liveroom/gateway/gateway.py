@@ -37,7 +37,7 @@ class Gateway:
         self.draining = False
         self.cuts = 0
 
-    def viewer(self, _: asyncio.Transport) -> Viewer:
+    def viewer(self) -> Viewer:
         self.wheels.rotate(1)
         return Viewer(self, self.wheels[0])
 

@@ -157,7 +157,8 @@ class Viewer(asyncio.Protocol):
         self.leave()
 
     def eof_received(self) -> None:
-        """The transport closes itself."""
+        """The transport closes itself; but not while its peer reads nothing."""
+        self.abort_soon()
 
     def leave(self) -> None:
         if self.room_id:
@@ -196,6 +197,7 @@ class Viewer(asyncio.Protocol):
                 self.closing, self.open = True, False
                 self.leave()
                 self.transport.close()
+                self.abort_soon()
 
     def hear_farewell(self, data: bytes) -> None:
         """We closed: the answer ends the connection, everything else is too late."""
@@ -262,6 +264,9 @@ class Viewer(asyncio.Protocol):
             spoken = read(data, self.codec)
         except BadFrame:
             return self.gone(Close.PROTOCOL_ERROR, "a frame that is no message")
+        self.frames += len(spoken)
+        if self.frames > MOST_FRAMES:
+            return self.break_off("too many messages a second")
         try:
             for one in spoken:
                 if not self.closing:
@@ -359,7 +364,11 @@ class Viewer(asyncio.Protocol):
         if not self.transport.is_closing():
             self.flush_pongs()
             self.transport.write(close_frame(code, reason))
-            self.gateway.loop.call_later(self.gateway.settings.close_seconds, self.transport.abort)
+        self.abort_soon()
+
+    def abort_soon(self) -> None:
+        """`close()` never ends on a peer that does not read."""
+        self.gateway.loop.call_later(self.gateway.settings.close_seconds, self.transport.abort)
 
     def break_off(self, reason: str) -> None:
         """For somebody who floods us: a close frame, and no waiting for what he says to it."""
@@ -371,13 +380,13 @@ class Viewer(asyncio.Protocol):
             if data:
                 self.transport.write(data)
 
-    def cut(self) -> None:
-        """The hub found more waiting than may wait."""
-        waiting = self.transport.get_write_buffer_size()
-        if self.allowance and waiting <= self.gateway.settings.cut_bytes + self.allowance:
-            return
+    def cut(self) -> bool:
+        """The hub found more waiting than usually may wait."""
+        if self.transport.get_write_buffer_size() <= self.gateway.settings.cut_bytes + self.allowance:
+            return False
         self.gateway.cuts += 1
         self.gone(Close.TOO_SLOW, "too slow; come back and resume")
+        return True
 
     def bye(self, retry_after_ms: int) -> None:
         """This node is going away."""

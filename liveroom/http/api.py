@@ -143,8 +143,8 @@ class Api:
 
     async def close(self, request: Request) -> Response:
         room = request.path_params["room"]
-        self.claims_for(request, room, Role.HOST)
-        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()))
+        claims = self.claims_for(request, room, Role.HOST)
+        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), claims.sub)
         if isinstance(told, Refusal):
             raise Refused(told)
         return reply({"t": "ok", "id": room, "state": "closed"})
@@ -195,8 +195,10 @@ class Api:
     def unready(self) -> str:
         if self.leaving():
             return "draining"
-        if not self.feed.fresh:
+        if not (self.feed.fresh and self.feed.live_fresh):
             return "Redis does not answer"
+        if not (self.feed.truth_ear.hearing and self.feed.crowd_ear.hearing):
+            return "not subscribed to Redis"
         return "room time is stale" if self.clock.age() > STALE_SECONDS else ""
 
 

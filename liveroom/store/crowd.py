@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +18,7 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import sample
 from gameplay.play import Refusal
-from liveroom.hub import next_tick, phase_of
+from liveroom.hub import next_tick, passed, phase_of
 from liveroom.limits import Bucket, Rate
 from liveroom.protocol import encode
 from liveroom.store import scripts
@@ -87,7 +86,7 @@ class Blob(Struct, frozen=True):
 
 
 class Crowd:
-    """Publishes what the viewers of this node say. ``window`` tells a room's tick in ms."""
+    """Publishes what the viewers of this node say, each room's comments in its own rhythm."""
 
     def __init__(
         self,
@@ -131,7 +130,7 @@ class Crowd:
             out.joined.append(name)
         else:
             out.more += 1
-        if self.clock.now_ms() - out.joined_at >= 1000:
+        if passed(out.joined_at, self.clock.now_ms(), 1000):
             self.schedule(out)
 
     def out(self, room: str, window: float) -> Outgoing:
@@ -147,7 +146,7 @@ class Crowd:
             return
         out.due = True
         now = self.clock.now_ms()
-        if now - out.last >= out.window:
+        if passed(out.last, now, out.window):
             self.release(out)
         else:
             # A timer may be a millisecond early: the point of the grid that it was for is not meant again.
@@ -202,7 +201,7 @@ class Crowd:
         """Keys and arguments of ``say.lua``."""
         once: list[str] = []
         channel = keys_of(out.room, self.shards).crowd
-        head = self.head(out, shown + hidden, now)
+        head = self.head(out, now)
         args: list[scripts.Word] = [
             channel,
             head,
@@ -212,8 +211,10 @@ class Crowd:
         for number, comment in enumerate(shown + hidden):
             if comment.once:
                 once.append(comment.once)
-            body = comment.body if number < len(shown) else b""
-            args += [body, len(once) if comment.once else 0, comment.digest, comment.id]
+            # What was said before is sent again, should the key that remembers it be gone; the script knows.
+            body = comment.body if number < len(shown) or comment.again else b""
+            to = encode([(viewer, told.decode()) for viewer, told in comment.mentions])[1:-1]
+            args += [body, len(once) if comment.once else 0, comment.digest, comment.id, to]
         return once, args
 
     def free_places(self, out: Outgoing, comments: list[Comment], now: float) -> int:
@@ -223,20 +224,12 @@ class Crowd:
             out.places = Bucket(rate.burst, now)
         return out.places.most(rate, now, crowd)
 
-    def head(self, out: Outgoing, comments: list[Comment], now: float) -> bytes:
+    def head(self, out: Outgoing, now: float) -> bytes:
         fields: dict[str, Any] = {"node": self.node}
-        if out.joined and now - out.joined_at >= 1000:
+        if out.joined and passed(out.joined_at, now, 1000):
             fields |= {"joined": out.joined, "more": out.more}
             out.joined, out.more, out.joined_at = [], 0, now
-        if to := [(viewer, body.decode()) for comment in comments for viewer, body in comment.mentions]:
-            fields["to"] = to
         return encode(fields)[1:-1] + b","
-
-    async def tell_seat(self, room: str, viewer: str, homes: int, device: str) -> None:
-        """Tell the other nodes that a viewer sat down on one more of them."""
-        blob = encode({"node": self.node, "seat": (viewer, homes, device)})
-        with suppress(RedisError, OSError, TimeoutError):
-            await self.redis.publish(keys_of(room, self.shards).crowd, blob)
 
     async def second(self, totals: dict[str, int]) -> None:
         """Once a second: shares by the last second's ``totals``, names not yet told, and the history."""

@@ -17,9 +17,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
+import structlog
 from redis.asyncio.connection import SSLConnection, parse_url
 
 from liveroom.store.keys import IDLE
+
+log = structlog.get_logger()
 
 PING_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
@@ -69,6 +72,7 @@ class Ear:
         self.missing: set[str] = set()  # wanted at the connection and not confirmed yet
         self.line: Line | None = None
         self.hearing = False  # connected, and all that is wanted is confirmed
+        self.deaf_said = False
         self.mends = 0
 
     async def subscribe(self, channel: str) -> None:
@@ -95,7 +99,8 @@ class Ear:
             while True:
                 try:
                     await self.listen()
-                except (OSError, TimeoutError):
+                except (OSError, TimeoutError) as error:
+                    self.complain(str(error) or "timeout")
                     await asyncio.sleep(PAUSE_SECONDS)
 
     async def listen(self) -> None:
@@ -118,7 +123,14 @@ class Ear:
             case [b"subscribe", bytes(channel), _]:
                 self.confirm(channel.decode())
             case hiredis.ReplyError():
+                self.complain(str(message))
                 self.hang_up()
+
+    def complain(self, why: str) -> None:
+        """Once for each time that we go deaf."""
+        if not self.deaf_said:
+            self.deaf_said = True
+            log.warning("cannot subscribe to Redis; trying again", why=why)
 
     def confirm(self, channel: str) -> None:
         if (confirmed := self.wanted.get(channel)) and not confirmed.done():
@@ -127,6 +139,7 @@ class Ear:
             self.missing.discard(channel)
             if not self.missing:
                 self.hearing = True
+                self.deaf_said = False
                 self.mends += 1
                 self.mended()
 
@@ -143,6 +156,18 @@ class Ear:
             self.line.transport.abort()
 
 
+def secured(at: dict[str, Any]) -> ssl.SSLContext:
+    """TLS as redis-py would do it for the same URL."""
+    context = ssl.create_default_context(cafile=at.get("ssl_ca_certs"), capath=at.get("ssl_ca_path"))
+    if "ssl_certfile" in at:
+        context.load_cert_chain(at["ssl_certfile"], at.get("ssl_keyfile"), at.get("ssl_password"))
+    if at.get("ssl_check_hostname") is False or at.get("ssl_cert_reqs") in ("none", "optional"):
+        context.check_hostname = False
+    if at.get("ssl_cert_reqs") == "none":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 async def connect(url: str, hear: Callable[[Any], None]) -> Line:
     """Connect and authenticate as the URL says. Raises OSError."""
     at: dict[str, Any] = dict(parse_url(url))
@@ -150,7 +175,7 @@ async def connect(url: str, hear: Callable[[Any], None]) -> Line:
     if "path" in at:
         _, line = await loop.create_unix_connection(lambda: Line(hear), at["path"])
     else:
-        secure = ssl.create_default_context() if at.get("connection_class") is SSLConnection else None
+        secure = secured(at) if at.get("connection_class") is SSLConnection else None
         where = at.get("host", "localhost"), at.get("port", 6379)
         _, line = await loop.create_connection(lambda: Line(hear), *where, ssl=secure)
     if "password" in at:

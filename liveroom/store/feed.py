@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -95,7 +96,8 @@ class Feed:
         self.early: dict[str, list[FromCrowd]] = {}  # heard while a room is being read
         self.by_channel: dict[str, str] = {}
         self.mending: set[str] = set()
-        self.fresh = False  # Redis answered the last check
+        self.fresh = False  # the truth answered the last check
+        self.live_fresh = True
         self.repairs = 0
 
     # -- holding --
@@ -121,8 +123,11 @@ class Feed:
             await self.truth_ear.subscribe(at.channel)
             await self.crowd_ear.subscribe(at.crowd)
             room = await self.read(room_id)
-        finally:
-            early = self.early.pop(room_id)
+        except BaseException:
+            self.early.pop(room_id)
+            self.drop(room_id)
+            raise
+        early = self.early.pop(room_id)
         if room is None:
             self.drop(room_id)
             return None
@@ -170,11 +175,16 @@ class Feed:
         room = self.hub.rooms.get(self.by_channel.get(channel, ""))
         if room is None:
             return  # being taken up: what it missed is read
-        event = read_truth(body)
+        try:
+            event = read_truth(body)
+        except DecodeError as error:
+            log.warning("an event cannot be read; do nodes of different versions share this Redis?", why=str(error))
+            return self.mend(room)
         if event.epoch == room.epoch and event.seq == room.seq + 1:
             self.hub.feed(room, LogEvent(event.seq, event.ts, bytes(event.e)))
         elif event.epoch != room.epoch or event.seq > room.seq:
             self.mend(room)
+        return None
 
     def hear_crowd(self, channel: str, body: bytes) -> None:
         room_id = self.by_channel.get(channel, "")
@@ -206,8 +216,7 @@ class Feed:
 
     def mended(self) -> None:
         """The connection is new: whatever was published meanwhile was not heard."""
-        for room in self.hub.rooms.values():
-            self.mend(room)
+        self.spawn(self.check())
 
     def mend(self, room: Room) -> None:
         if room.info.id not in self.mending:
@@ -217,25 +226,27 @@ class Feed:
     async def mend_now(self, room: Room) -> None:
         try:
             async with asyncio.timeout(self.seconds):
+                known = room.seq  # before we ask: what is heard while we wait is not more than the log has
                 run, heads = await self.rooms.heads([room.info.id])
-                await self.compare(room, run, heads[0])
+                await self.compare(room, run, heads[0], known)
         except (RedisError, OSError, TimeoutError):
             pass  # the next check comes within a second
         finally:
             self.mending.discard(room.info.id)
 
-    async def compare(self, room: Room, run: str, head: Head | None) -> None:
+    async def compare(self, room: Room, run: str, head: Head | None, known: int) -> None:
         """Bring a room up to what Redis says its log is."""
         if head is None or head.run != run:
             try:
                 await self.rooms.recover(room.info.id)
             except NoRoom:
                 return
+            known = room.seq
             _, (head,) = await self.rooms.heads([room.info.id])
             if head is None:
                 return
         room.ctl = head.ctl
-        if head.epoch != room.epoch or head.seq < room.seq:
+        if head.epoch != room.epoch or head.seq < known:
             await self.reset(room)
         elif head.seq > room.seq:
             await self.fill(room)
@@ -257,7 +268,8 @@ class Feed:
             return
         self.repairs += 1
         room.board = (view.seq, board_json(view.board))
-        room.likes, room.viewers = await self.counts(room.info.id)
+        with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
+            room.likes, room.viewers = await self.counts(room.info.id)
         room.likes_ver = 0
         message = encode(Reset(view.epoch, view.seq, snapshot(room, room.board[1])))
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
@@ -282,24 +294,35 @@ class Feed:
             await asyncio.sleep(max(0.1, CHECK_SECONDS - (asyncio.get_running_loop().time() - start)))
 
     async def check(self) -> None:
-        """Read the clock and the heads of all held rooms, and mend what differs."""
+        """Read the clock and the heads of all held rooms, and mend what differs; then the numbers."""
+        held = list(self.hub.rooms.values())
+        self.fresh = await self.answered(self.check_truth(held), "truth", self.fresh)
+        self.live_fresh = await self.answered(self.check_live(held), "live", self.live_fresh)
+
+    async def answered(self, look: Coroutine[Any, Any, None], which: str, before: bool) -> bool:
+        """Whether Redis answered in time; said once when it no longer does."""
         try:
             async with asyncio.timeout(self.seconds):
-                await self.clock.probe(self.rooms.redis)
-                if self.live_clock is not self.clock:
-                    await self.live_clock.probe(self.live)
-                held = list(self.hub.rooms.values())
-                run, heads = await self.rooms.heads([room.info.id for room in held])
-                counts = await self.all_counts(held)
-            for room, head, (viewers, likes, ver) in zip(held, heads, counts, strict=True):
-                if head is None or (head.run, head.epoch, head.seq, head.ctl) != (run, room.epoch, room.seq, room.ctl):
-                    self.mend(room)
-                self.tell_numbers(room, viewers, likes, ver)
-            self.fresh = True
+                await look
         except (RedisError, OSError, TimeoutError) as error:
-            if self.fresh:
-                log.warning("Redis does not answer; comments are refused until it does", why=str(error) or "timeout")
-            self.fresh = False
+            if before:
+                log.warning("Redis does not answer; viewers stay and are told to try later", server=which,
+                            why=str(error) or "timeout")  # fmt: skip
+            return False
+        return True
+
+    async def check_truth(self, held: list[Room]) -> None:
+        await self.clock.probe(self.rooms.redis)
+        run, heads = await self.rooms.heads([room.info.id for room in held])
+        for room, head in zip(held, heads, strict=True):
+            if head is None or (head.run, head.epoch, head.seq, head.ctl) != (run, room.epoch, room.seq, room.ctl):
+                self.mend(room)
+
+    async def check_live(self, held: list[Room]) -> None:
+        if self.live_clock is not self.clock:
+            await self.live_clock.probe(self.live)
+        for room, (viewers, likes, ver) in zip(held, await self.all_counts(held), strict=True):
+            self.tell_numbers(room, viewers, likes, ver)
 
     async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int]]:
         """Viewers, likes and the version of the likes, of each room."""
@@ -319,7 +342,8 @@ class Feed:
         """`room.stats`, when a number has changed."""
         rate = round(room.comments_rate, 1)
         if (viewers, likes, rate) != (room.viewers, room.stats_likes, room.rate):
-            self.hub.state(room, "room.stats", encode(Stats(viewers, likes, rate, self.clock.now())))
+            room.stats_ver = max(room.stats_ver + 1, self.clock.now())
+            self.hub.state(room, "room.stats", encode(Stats(viewers, likes, rate, room.stats_ver)))
         room.viewers, room.stats_likes, room.rate = viewers, likes, rate
         if ver > room.likes_ver:
             room.likes, room.likes_ver = likes, ver

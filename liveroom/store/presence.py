@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from liveroom.protocol import encode
 from liveroom.store import keys, scripts
 from liveroom.store.keys import Keys, keys_of
 
@@ -33,7 +35,7 @@ class Here:
         self.wanted: dict[str, int] = {}  # connections of each viewer
         self.noted: set[str] = set()
         self.changed: set[str] = set()
-        self.homes: dict[str, int] = {}  # of those who came with the last call
+        self.homes: dict[str, int] = {}  # nodes where each noted viewer is
         self.viewers = 0
         self.renewed = 0.0
         self.lock = asyncio.Lock()
@@ -43,7 +45,15 @@ class Presence:
     """Keeps the seats in Redis as they are here, and strikes off those of nodes that fell silent."""
 
     def __init__(
-        self, redis: Redis, shards: int, node: str, *, lease: float, seconds: float, now: Callable[[], float]
+        self,
+        redis: Redis,
+        shards: int,
+        node: str,
+        *,
+        lease: float,
+        seconds: float,
+        now: Callable[[], float],
+        server_ms: Callable[[], float],
     ) -> None:
         self.redis = redis
         self.shards = shards
@@ -51,6 +61,7 @@ class Presence:
         self.lease = lease
         self.seconds = seconds
         self.now = now  # monotonic seconds
+        self.server_ms = server_ms  # the clock of the server
         self.rooms: dict[str, Here] = {}
 
     def came(self, room: str, viewer: str) -> None:
@@ -69,40 +80,61 @@ class Presence:
         """Distinct viewers of a room on all nodes, as of the last call."""
         return self.rooms[room].viewers if room in self.rooms else 0
 
-    async def note(self, room: str) -> dict[str, int]:
-        """Tell Redis who came and left; gives the number of nodes of each viewer who came.
+    def homes(self, room: str, viewer: str) -> int:
+        """Nodes where a viewer of ours is, as far as we were told."""
+        return self.rooms[room].homes.get(viewer, 1) if room in self.rooms else 1
+
+    def told(self, room: str, viewer: str, homes: int) -> None:
+        """Another node says so."""
+        if room in self.rooms and viewer in self.rooms[room].homes:
+            self.rooms[room].homes[viewer] = homes
+
+    async def note(self, room: str) -> None:
+        """Tell Redis who came and left.
 
         Raises redis-py's errors and TimeoutError; what was not noted is noted by the next call.
         """
         here = self.rooms.setdefault(room, Here())
         async with here.lock, asyncio.timeout(self.seconds):
-            homes: dict[str, int] = {}
             while here.changed or self.now() - here.renewed > self.lease / 3:
-                homes |= await self.note_some(keys_of(room, self.shards), here)
-            return homes
+                await self.note_some(keys_of(room, self.shards), here)
 
-    async def note_some(self, at: Keys, here: Here) -> dict[str, int]:
+    async def note_some(self, at: Keys, here: Here) -> None:
         changed = list(here.changed)[:MOST_AT_ONCE]
         coming = [viewer for viewer in changed if viewer in here.wanted and viewer not in here.noted]
-        leaving = [viewer for viewer in changed if viewer not in here.wanted and viewer in here.noted]
+        # Also who was never noted: a script whose answer was late may have noted him all the same.
+        leaving = [viewer for viewer in changed if viewer not in here.wanted]
         names = [at.seats, at.here(self.node), keys.leases(at.shard)]
         lease, known = int(self.lease * 1000), int(bool(here.noted))
-        args: list[scripts.Word] = [f"{at.room}|{self.node}", lease, known, len(coming), *coming, *leaving]
+        not_after = int(self.server_ms() + self.seconds * 1000)
+        args: list[scripts.Word] = [f"{at.room}|{self.node}", lease, known, not_after, len(coming), *coming, *leaving]
         here.changed.difference_update(changed)
         try:
             answer: Any = await scripts.call(self.redis, "seat", names, args)
         except BaseException:
             here.changed.update(changed)
             raise
+        if answer[0] == scripts.LATE:
+            here.changed.update(changed)
+            raise TimeoutError
         here.renewed = self.now()
         if answer[0] == LAPSED:
             here.noted.clear()
             here.changed = set(here.wanted)
-            return {}
+            return
         here.noted.update(coming)
         here.noted.difference_update(leaving)
         here.viewers = answer[0]
-        return dict(zip(coming, answer[1:], strict=True))
+        for viewer, homes in zip(coming, answer[1:], strict=True):
+            here.homes[viewer] = homes
+        for viewer in leaving:
+            here.homes.pop(viewer, None)
+
+    async def tell_seat(self, room: str, viewer: str, homes: int, device: str) -> None:
+        """Tell the other nodes on how many of them a viewer now is, and from which device he came."""
+        blob = encode({"node": self.node, "seat": (viewer, homes, device)})
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.redis.publish(keys_of(room, self.shards).crowd, blob)
 
     async def run(self) -> None:
         while True:

@@ -52,8 +52,11 @@ class Head(Struct, frozen=True):
 class Rooms:
     """The verbs on rooms. ``remembered`` tells what this node knows of one, should the server have lost it."""
 
-    def __init__(self, redis: Redis, shards: int, remembered: Callable[[str], tuple[RoomInfo, int] | None]) -> None:
+    def __init__(
+        self, redis: Redis, shards: int, log_length: int, remembered: Callable[[str], tuple[RoomInfo, int] | None]
+    ) -> None:
         self.redis = redis
+        self.log_length = log_length
         self.shards = shards
         self.remembered = remembered
 
@@ -72,22 +75,25 @@ class Rooms:
             return Refusal(Code.ROOM_EXISTS, message="a room with this id and another title or currency exists")
         return found, bool(made)
 
-    async def close(self, room: str, event: bytes, fact: str) -> Told | Refusal:
+    async def close(self, room: str, event: bytes, fact: str, actor: str) -> Told | Refusal:
         at = self.keys(room)
         names = [at.meta, at.info, at.log, keys.outbox(at.shard)]
         try:
-            seq, ts = await self.fenced("close_room", room, names, [at.channel, event, fact])
+            seq, ts = await self.fenced(
+                "close_room", room, names, [at.channel, event, fact, room, actor, self.log_length]
+            )
         except NoRoom:
             return NO_SUCH_ROOM
         return Told(seq, ts)
 
     async def tell(
-        self, room: str, event: bytes, *, fact: str, keep: str, once: str, digest: str, not_after: float
+        self, room: str, event: bytes, *, fact: str, actor: str, keep: str, once: str, digest: str, not_after: float
     ) -> Told | Refusal:
         """Tell an open room a ledger event; see ``tell_room.lua`` for the arguments."""
         at = self.keys(room)
         names = [at.meta, at.info, at.log, keys.outbox(at.shard), at.board, once or at.once("", "")]
-        args: list[Word] = [at.channel, event, fact, keep, digest, int(not_after), REMEMBER_SECONDS]
+        args: list[Word] = [at.channel, event, fact, room, actor, self.log_length]
+        args += [keep, digest, int(not_after), REMEMBER_SECONDS]
         try:
             answer = await self.fenced("tell_room", room, names, args)
         except NoRoom:
@@ -156,16 +162,22 @@ class Rooms:
             info.currency,
             info.created,
             seq,
+            info.state,
         ]
+        await self.redis.set(keys.SHARDS, self.shards, nx=True)
         await scripts.call(self.redis, "recover_room", [at.meta, at.info, keys.rooms(at.shard)], args)
 
     async def fenced(self, name: str, room: str, names: Sequence[str], args: Sequence[Word]) -> Any:
-        """One verb, after recovering the room where the server is a new one to it."""
+        """One verb, after recovering the room where the server is a new one to it, or has lost it."""
         try:
             return await scripts.call(self.redis, name, names, args)
         except Fenced:
             await self.recover(room)
-            return await scripts.call(self.redis, name, names, args)
+        except NoRoom:
+            if self.remembered(room) is None:
+                raise
+            await self.recover(room)
+        return await scripts.call(self.redis, name, names, args)
 
 
 def new_epoch() -> str:

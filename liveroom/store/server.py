@@ -23,6 +23,7 @@ class Report(Struct, frozen=True):
     run: str
     primary: bool
     replicas: int
+    promoted: bool  # was a replica before: it may lack what the one before it had acknowledged
     appendonly: str  # "" where CONFIG is forbidden
     appendfsync: str
     eviction: str
@@ -34,7 +35,12 @@ class Report(Struct, frozen=True):
     @property
     def keeps_every_write(self) -> bool:
         """A single server that answers only when a write is on disk: what was acknowledged outlives its death."""
-        return self.appendonly == "yes" and self.appendfsync == "always" and self.primary and not self.replicas
+        return (
+            self.appendonly == "yes"
+            and self.appendfsync == "always"
+            and self.primary
+            and not (self.replicas or self.promoted)
+        )
 
     @property
     def remarks(self) -> list[tuple[bool, str]]:
@@ -97,6 +103,7 @@ async def examine(redis: Redis) -> Report:
         run=str(info["run_id"]),
         primary=info.get("role") == "master",
         replicas=int(info.get("connected_slaves", 0)),
+        promoted=int(info.get("second_repl_offset", -1)) != -1,
         appendonly=config.get("appendonly", ""),
         appendfsync=config.get("appendfsync", ""),
         eviction=config.get("maxmemory-policy", ""),

@@ -145,3 +145,35 @@ def test_an_intention_sent_twice_is_done_once(node):
             assert ann.ledger() == [1, 2]
 
     asyncio.run(show())
+
+
+def test_who_is_named_in_a_comment_that_is_refused_is_told_nothing(node):
+    async def show():
+        room = make_room(node)
+        async with guests(join(node, room, sub="ann"), join(node, room, sub="bob")) as (ann, bob):
+            assert (await ann.say("hello", idem="k", mentions=["bob"]))["t"] == "ok"
+            assert (await bob.hear("chat.mentioned"))["text"] == "hello"
+            refused = [await ann.say(f"again {n}", idem="k", mentions=["bob"]) for n in range(6)]
+            assert {one["code"] for one in refused} <= {"IDEMPOTENCY_MISMATCH", "RATE_LIMITED"}
+            await ann.say("hello", idem="k", mentions=["bob"])
+            async with guests(join(node, room, "host", "h")) as (host,):
+                await host.say("@bob last", mentions=["bob"])
+                await bob.hear("chat.mentioned", text="@bob last")
+            assert [one["text"] for one in bob.heard if one["t"] == "chat.mentioned"] == ["hello", "@bob last"]
+
+    asyncio.run(show())
+
+
+def test_events_that_come_while_the_log_is_looked_at_reset_nobody(node):
+    async def show():
+        room = make_room(node)
+        async with guests(join(node, room), *(join(node, room, "host", f"h{n}") for n in range(4))) as (ann, *hosts):
+            for n in range(15):
+                await asyncio.gather(
+                    *(host.ask("room.notice", text=f"{n} {host.welcome['viewer']['id']}") for host in hosts)
+                )
+            await ann.wait(lambda m: m.get("seq") == 60)
+            assert ann.ledger() == list(range(1, 61))
+            assert not [one for one in ann.heard if one["t"] == "room.reset"]
+
+    asyncio.run(show())

@@ -9,6 +9,9 @@
 -- ARGV[1]  channel
 -- ARGV[2]  event, a JSON object without seq and ts
 -- ARGV[3]  id of the fact
+-- ARGV[4]  room id
+-- ARGV[5]  who closes it
+-- ARGV[6]  about how many events the log keeps
 --
 -- returns  {seq, ts} of the closing, {0, 0} closed before
 --          {-1} fenced, {-2} no such room
@@ -21,4 +24,4 @@ if redis.call("HGET", KEYS[2], "state") == "closed" then
     return { 0, 0 }
 end
 redis.call("HSET", KEYS[2], "state", "closed")
-return tell(KEYS[1], KEYS[3], KEYS[4], ARGV[1], ARGV[2], ARGV[3])
+return tell(KEYS[1], KEYS[3], KEYS[4], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])

@@ -20,6 +20,7 @@ if tonumber(ARGV[2]) > last then
     redis.call("HSET", KEYS[1], "n:" .. ARGV[1], ARGV[2])
     redis.call("HINCRBY", KEYS[3], redis.call("TIME")[1], sum)
     local total = redis.call("HINCRBY", KEYS[1], "total", sum)
+    redis.call("HSETNX", KEYS[1], "ver", redis.call("TIME")[1] * 1000) -- rises also when the server forgot it
     local ver = redis.call("HINCRBY", KEYS[1], "ver", 1)
     redis.call("PUBLISH", ARGV[3], '{"likes":' .. total .. ',"ver":' .. ver .. "}")
 end

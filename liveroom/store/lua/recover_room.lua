@@ -12,6 +12,7 @@
 -- ARGV[5]  currency
 -- ARGV[6]  created, room time in ms
 -- ARGV[7]  the newest seq that the node has seen
+-- ARGV[8]  state, as the node remembers it
 --
 -- returns  {epoch, seq}
 --          {-2} no such room
@@ -22,7 +23,7 @@ if redis.call("EXISTS", KEYS[1]) == 0 then
         return { GONE }
     end
     redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[2], "seq", 0, "ms", now, "ctl", 0)
-    redis.call("HSET", KEYS[2], "title", ARGV[4], "currency", ARGV[5], "state", "open", "created", ARGV[6])
+    redis.call("HSET", KEYS[2], "title", ARGV[4], "currency", ARGV[5], "state", ARGV[8], "created", ARGV[6])
     redis.call("SADD", KEYS[3], ARGV[1])
 elseif barred(KEYS[1]) == FENCED then
     -- A clock that was far ahead must not hold the room's time still: room time becomes now.

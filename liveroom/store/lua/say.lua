@@ -7,7 +7,8 @@
 -- ARGV[2]  the blob's head: JSON fields, each with a comma behind it
 -- ARGV[3]  clock time of the server in ms after which nothing is done
 -- ARGV[4]  seconds to remember an idempotency key
--- ARGV[5...]  four for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id
+-- ARGV[5...]  five for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; whom it
+--             names and what they are told, as JSON arrays with commas between them
 --
 -- returns  {how many were published, then an id or "" (the key was used for something else) for each with a key}
 --          {-3} too late
@@ -15,8 +16,8 @@
 if server_ms() > tonumber(ARGV[3]) then
     return { LATE }
 end
-local shown, answers, counted = {}, { 0 }, 0
-for i = 5, #ARGV, 4 do
+local shown, named, answers, counted = {}, {}, { 0 }, 0
+for i = 5, #ARGV, 5 do
     local comment, place, hash, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
     local fresh = place == 0 or redis.call("SET", KEYS[place], hash .. " " .. id, "NX", "EX", ARGV[4])
     if place > 0 then
@@ -29,7 +30,12 @@ for i = 5, #ARGV, 4 do
     if fresh and comment ~= "" then
         table.insert(shown, comment)
     end
+    if fresh and ARGV[i + 4] ~= "" then
+        table.insert(named, ARGV[i + 4])
+    end
 end
 answers[1] = counted
-redis.call("PUBLISH", ARGV[1], "{" .. ARGV[2] .. '"total":' .. counted .. ',"comments":[' .. table.concat(shown, ",") .. "]}")
+local comments, to = table.concat(shown, ","), table.concat(named, ",")
+local rest = '"total":' .. counted .. ',"to":[' .. to .. '],"comments":[' .. comments .. "]}"
+redis.call("PUBLISH", ARGV[1], "{" .. ARGV[2] .. rest)
 return answers

@@ -8,20 +8,25 @@
 -- ARGV[1]  the bell that rings when the lease lapses
 -- ARGV[2]  lease in ms
 -- ARGV[3]  1 if the node believes that its viewers are noted
--- ARGV[4]  how many of the rest come; the others leave
--- ARGV[5...]  viewers
+-- ARGV[4]  clock time of the server in ms after which nothing is done
+-- ARGV[5]  how many of the rest come; the others leave
+-- ARGV[6...]  viewers
 --
 -- returns  {number of viewers, then for each who comes the number of nodes where he is}
+--          {-3} too late
 --          {-5} lapsed: the node's viewers were struck off; note them all again
 
 local LAPSED = -5
+if server_ms() > tonumber(ARGV[4]) then
+    return { LATE }
+end
 if ARGV[3] == "1" and not redis.call("ZSCORE", KEYS[3], ARGV[1]) then
     return { LAPSED }
 end
-local coming, homes = tonumber(ARGV[4]), { 0 }
-for i = 5, #ARGV do
+local coming, homes = tonumber(ARGV[5]), { 0 }
+for i = 6, #ARGV do
     local viewer = ARGV[i]
-    if i - 4 <= coming then
+    if i - 5 <= coming then
         if redis.call("SADD", KEYS[2], viewer) == 1 then
             redis.call("HINCRBY", KEYS[1], viewer, 1)
         end
