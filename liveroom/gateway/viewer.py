@@ -264,7 +264,7 @@ class Viewer(asyncio.Protocol):
             spoken = read(data, self.codec)
         except BadFrame:
             return self.gone(Close.PROTOCOL_ERROR, "a frame that is no message")
-        self.frames += len(spoken)
+        self.frames += max(0, len(spoken) - 1)  # the frame itself was counted
         if self.frames > MOST_FRAMES:
             return self.break_off("too many messages a second")
         try:
