@@ -207,6 +207,8 @@ async def show_all(viewer: Viewer, screen: Screen) -> Closed | None:
             screen.show(message)
     except Closed as end:
         return end
+    except SystemExit:
+        return None  # so rich says that nobody reads what we print
     return None
 
 
