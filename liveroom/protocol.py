@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import reduce
 from operator import or_
@@ -21,6 +21,7 @@ Profile = Literal["full", "lite", "min"]
 JSON: Final = "liveroom.v1.json"
 MSGPACK: Final = "liveroom.v1.msgpack"
 MOST_IN = 4 * 1024  # bytes of a client's frame
+DEEPEST = 64  # levels of objects and arrays in a message
 MOST_OUT = 1024 * 1024  # bytes of a server's frame
 
 
@@ -287,8 +288,27 @@ def read_one(data: bytes | Raw, codec: Codec) -> Spoken | Malformed:
     try:
         spoken: Spoken = codec.typed(data)
     except ValidationError as error:
-        return malformed(codec.loose(data), str(error))
+        said = codec.loose(data)
+        if is_deep(said):
+            raise BadFrame("nested too deep") from None
+        return malformed(said, str(error))
     return spoken
+
+
+def is_deep(said: Any) -> bool:
+    """No message of ours is; how deep the decoder itself goes depends on the Python."""
+    level = [said]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def inside(said: Any) -> Iterable[Any]:
+    if isinstance(said, dict):
+        return said.values()
+    return said if isinstance(said, list) else ()
 
 
 def is_array(data: bytes, codec: Codec) -> bool:
