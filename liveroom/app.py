@@ -35,8 +35,9 @@ from liveroom.gateway.server import PortTaken, Server, listen
 from liveroom.gateway.viewer import Viewer
 from liveroom.http import dev
 from liveroom.http.api import Api
-from liveroom.hub import Hub, Limits, Room
+from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
+from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
 from liveroom.store.clock import Clock

@@ -15,10 +15,10 @@ from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
 from gameplay.likes import Like
 from gameplay.play import Code, Command, Refusal, Role
 from gameplay.text import folded, shown
-from liveroom.hub import Person, Room
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.protocol import HistoryGet, Notice, Pong, RoomNotice, TimePing, encode, refusal_reply
+from liveroom.room import Person, Room
 from liveroom.settings import Settings
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd

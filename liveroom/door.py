@@ -11,8 +11,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from gameplay.play import Role
-from liveroom.hub import Hub, Person, Room, Seat, send
+from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
+from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
 from liveroom.store.crowd import Crowd
 from liveroom.store.feed import Feed

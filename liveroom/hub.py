@@ -15,65 +15,21 @@ transports are handed in.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from math import ceil
 from typing import Protocol
 from zlib import crc32
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 
-from gameplay.danmaku import Said, Sampled
-from liveroom.limits import Bucket
-from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, Profile, encode, framed
+from gameplay.danmaku import Sampled
+from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, encode, framed
+from liveroom.room import Limits, LogEvent, Person, Private, Room, RoomInfo, Seat, Tick
 
 SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
-SHORTEST_MS = 5
-BREATH = 1.1  # windows to a flush: the rest of the time is for what viewers say
 BACK_EARLY = 0.85  # of a window: the blob's way through Redis is not equally long each time
 CLOSED = b'"t":"room.closed"'  # as an event's body holds it; in a string the quotes would be escaped
 REPLAY_BYTES = 128 * 1024  # a longer replay becomes a snapshot
-
-
-class Transport(Protocol):
-    """What the hub needs of a connection."""
-
-    def write(self, data: bytes) -> None: ...
-    def is_closing(self) -> bool: ...
-    def get_write_buffer_size(self) -> int: ...
-
-
-class Person(Struct, gc=False):
-    """One viewer of a room on this node, however many connections he has; survives short absences."""
-
-    seats: list[Seat]
-    homes: int = 1  # nodes where this viewer is
-    chat: Bucket | None = None
-    likes: Bucket | None = None
-    other: Bucket | None = None
-    said: dict[str, Said] | None = None
-    left: float = 0  # loop time when the last seat was left
-
-
-class Seat(Protocol):
-    """One connection in a room."""
-
-    viewer: str
-    name: str
-    staff: bool
-    device: str
-    codec: Codec
-    profile: Profile
-
-    @property
-    def transport(self) -> Transport: ...
-
-    def cut(self) -> bool:
-        """Too slow: out of the room and closed with 4001. False where so much may wait: he is still here."""
-
-    def gone(self, code: int, reason: str) -> None:
-        """Close this connection with a code."""
 
 
 class Timers(Protocol):
@@ -82,43 +38,6 @@ class Timers(Protocol):
     def time(self) -> float: ...
     def call_soon(self, callback: Callable[[], None], /) -> object: ...
     def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
-
-
-class LogEvent(Struct, frozen=True, gc=False):
-    """A ledger event: its number, its room time in ms, and its JSON."""
-
-    seq: int
-    ts: int
-    body: bytes
-
-
-class Private(Struct, frozen=True, gc=False):
-    """A message for one viewer, to be written right behind the event numbered ``after``."""
-
-    to: str
-    after: int
-    body: bytes
-
-
-class RoomInfo(Struct, frozen=True):
-    id: str
-    title: str
-    currency: str
-    state: str
-    created: int  # room time in ms
-
-
-class Tick(Struct, gc=False):
-    """What a room has collected since its last flush."""
-
-    ledger: list[bytes] = []
-    state: dict[str, bytes] = {}  # newest of each kind
-    comments: list[Raw] = []
-    crowd: list[bytes] = []  # the crowd's other messages
-    private: list[Private] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.ledger or self.state or self.comments or self.crowd or self.private)
 
 
 class Frames:
@@ -138,58 +57,6 @@ class Frames:
             parts = self.essential if lean else self.full
             made = self._made[key] = framed(parts, codec) if parts else b""
         return made
-
-
-class Room:
-    """One room as this node knows it."""
-
-    def __init__(self, info: RoomInfo, epoch: str, seq: int, limits: Limits) -> None:
-        self.info = info
-        self.epoch = epoch
-        self.seq = seq  # of the newest event in the ring
-        self.flushed = seq  # of the newest event that the viewers here were told
-        self.ctl = 0
-        self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
-        self.chat: deque[Raw] = deque(maxlen=limits.history)
-        self.seats: dict[Seat, None] = {}
-        self.people: dict[str, Person] = {}
-        self.tick = Tick()
-        self.flushing = False
-        self.flush_ms = 0.0  # how long the last flushes took
-        self.soon = False  # a flush comes in this turn of the loop
-        self.due = False  # or at the next point of the grid
-        self.last_flush = 0.0  # room time, ms
-        self.last_told = 0.0
-        self.viewers = 0
-        self.likes = 0
-        self.likes_ver = 0
-        self.likes_told = 0
-        self.stats_likes = 0
-        self.stats_ver = 0
-        self.board: tuple[int, bytes] = (-1, b"")  # the shared truth of a snapshot, as of that seq
-        self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
-        self.unused_since = 0.0
-        self.shown = self.total = 0  # comments since the last `chat.sampled`
-        self.counted = 0  # comments this second
-        self.comments_rate = 0.0  # a second, over the last few
-        self.rate = 0.0  # the one last told
-
-    def window_ms(self, longest: int) -> float:
-        """Longer with more viewers; and where telling them takes most of it, longer by steps."""
-        steps = ceil(self.flush_ms * BREATH / longest * 4) / 4
-        return max(SHORTEST_MS, min(len(self.seats) / 10, longest), longest * steps if steps > 1 else 0)
-
-
-class Limits(Struct, frozen=True):
-    """The settings the hub goes by; see ``Settings`` for their meaning."""
-
-    window_ms: int = 100
-    resume_events: int = 1000
-    resume_seconds: float = 120
-    history: int = 500
-    slow_bytes: int = 64 * 1024
-    cut_bytes: int = 256 * 1024
-    heartbeat_ms: int = 15_000
 
 
 def phase_of(room: str, window: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Raw
 
-from liveroom.hub import Room
+from liveroom.room import Room
 
 CHAT_SHOWN = 50
 SETTINGS = b'{"mode":"open","slow_seconds":0,"stream_delay_ms":0}'

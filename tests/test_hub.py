@@ -17,21 +17,10 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from liveroom.hub import (
-    REPLAY_BYTES,
-    Frames,
-    Hub,
-    Limits,
-    LogEvent,
-    Private,
-    Room,
-    RoomInfo,
-    next_tick,
-    phase_of,
-    send,
-)
+from liveroom.hub import REPLAY_BYTES, Frames, Hub, next_tick, phase_of, send
 from liveroom.limits import Bucket
 from liveroom.protocol import JSON_CODEC, MSGPACK_CODEC, Codec, Profile
+from liveroom.room import Limits, LogEvent, Private, Room, RoomInfo
 
 SLOW, CUT = 64 * 1024, 256 * 1024
 

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Raw
 
-from liveroom.hub import Limits, Room, RoomInfo
+from liveroom.room import Limits, Room, RoomInfo
 from liveroom.snapshot import board_json, snapshot
 
 NOTICE = b'{"t":"room.notice","seq":3,"text":"sale at eight","from":"h1"}'

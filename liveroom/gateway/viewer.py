@@ -27,7 +27,7 @@ from gameplay.play import Command, Role
 from gameplay.text import shown
 from liveroom.commands import Asked
 from liveroom.gateway.origin import origin_allowed
-from liveroom.hub import Person, Room, send
+from liveroom.hub import send
 from liveroom.limits import too_fast
 from liveroom.protocol import (
     CODECS,
@@ -49,6 +49,7 @@ from liveroom.protocol import (
     read,
     refusal_reply,
 )
+from liveroom.room import Person, Room
 from liveroom.tokens import LEEWAY_S, BadToken, Claims
 
 if TYPE_CHECKING:

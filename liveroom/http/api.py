@@ -17,9 +17,10 @@ from starlette.routing import Route
 from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
 from liveroom.commands import Asked, Caller, Desk
-from liveroom.hub import Hub, Person, Room, RoomInfo
+from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
+from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
 from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms

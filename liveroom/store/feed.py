@@ -19,8 +19,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.likes import Total
-from liveroom.hub import Hub, LogEvent, Private, Room, RoomInfo
+from liveroom.hub import Hub
 from liveroom.protocol import Joined, Reset, Stats, encode
+from liveroom.room import LogEvent, Private, Room, RoomInfo
 from liveroom.snapshot import board_json, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear

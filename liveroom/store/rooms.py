@@ -10,7 +10,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from gameplay.play import Code, Refusal
-from liveroom.hub import LogEvent, RoomInfo
+from liveroom.room import LogEvent, RoomInfo
 from liveroom.store import keys, scripts
 from liveroom.store.keys import Keys, keys_of
 from liveroom.store.scripts import LATE, Fenced, NoRoom, Word
