@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from zlib import crc32
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from gameplay.danmaku import Sampled
@@ -57,6 +57,16 @@ class Frames:
             parts = self.essential if lean else self.full
             made = self._made[key] = framed(parts, codec) if parts else b""
         return made
+
+
+class Flush(Struct, frozen=True, gc=False):
+    """One tick on its way out: what is written, to whom, and since when (the loop's time, in seconds)."""
+
+    frames: Frames
+    private: Sequence[Private]
+    seats: list[Seat]
+    closing: bool
+    began: float
 
 
 def phase_of(room: str, window: float) -> float:
@@ -164,23 +174,24 @@ class Hub:
         if frames.essential:
             room.last_told = room.last_flush
         if frames.full or now_due:
-            room.flushing = True
-            closing = room.info.state == "closed"
-            self.write(room, frames, now_due, list(room.seats), 0, closing)
+            self.begin(room, frames, now_due, closing=room.info.state == "closed")
 
-    def write(
-        self, room: Room, frames: Frames, private: list[Private], seats: list[Seat], start: int, closing: bool
-    ) -> None:
-        if frames.full:
-            self.deliver(room, frames, seats[start : start + SLICE])
-        if start + SLICE < len(seats):
-            self.timers.call_soon(lambda: self.write(room, frames, private, seats, start + SLICE, closing))
+    def begin(self, room: Room, frames: Frames, private: Sequence[Private] = (), *, closing: bool = False) -> None:
+        """Start to write; whoever sits down from now on is not written to."""
+        room.flushing = True
+        self.write(room, Flush(frames, private, list(room.seats), closing, self.timers.time()), 0)
+
+    def write(self, room: Room, flush: Flush, start: int) -> None:
+        if flush.frames.full:
+            self.deliver(room, flush.frames, flush.seats[start : start + SLICE])
+        if start + SLICE < len(flush.seats):
+            self.timers.call_soon(lambda: self.write(room, flush, start + SLICE))
             return
-        for message in private:
+        for message in flush.private:
             self.hand(room, message)
         room.flushing = False
-        room.flush_ms += (self.now_ms() - room.last_flush - room.flush_ms) / 8
-        if closing:
+        room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
+        if flush.closing:
             self.empty(room)
         elif room.tick:
             self.wake(room)
@@ -279,9 +290,7 @@ class Hub:
         now = self.now_ms()
         if room.seats and passed(room.last_told, now, self.limits.heartbeat_ms - 1000) and not room.flushing:
             room.last_told = now
-            beat = encode(Beat(int(now), room.flushed))
-            room.flushing = True
-            self.write(room, Frames([beat]), [], list(room.seats), 0, closing=False)
+            self.begin(room, Frames([encode(Beat(int(now), room.flushed))]))
 
     def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
         """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""

@@ -13,6 +13,7 @@ from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 
 SHORTEST_MS = 5
+LONGEST_MS = 1000  # a stall of the machine must not make it longer
 BREATH = 1.1  # windows to a flush: the rest of the time is for what viewers say
 
 
@@ -142,4 +143,5 @@ class Room:
     def window_ms(self, longest: int) -> float:
         """Longer with more viewers; and where telling them takes most of it, longer by steps."""
         steps = ceil(self.flush_ms * BREATH / longest * 4) / 4
-        return max(SHORTEST_MS, min(len(self.seats) / 10, longest), longest * steps if steps > 1 else 0)
+        window = max(SHORTEST_MS, min(len(self.seats) / 10, longest), longest * steps if steps > 1 else 0)
+        return min(window, max(LONGEST_MS, longest))

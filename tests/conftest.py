@@ -1,11 +1,22 @@
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.house import House, Node
 
+LOG_TAIL = 4000
+
 pytest_plugins = ["tests.plugin_skips"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the nodes said."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of {node.url}", node.said[-LOG_TAIL:]) for node in Node.running]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -34,6 +34,8 @@ numbers = itertools.count(1)
 class Node:
     """One `liveroom run` process."""
 
+    running: ClassVar[set[Node]] = set()  # those of the test, and the shared one
+
     def __init__(self, data: Path, *flags: str, **settings: object) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("LIVEROOM_")}
         environ |= {f"LIVEROOM_{name.upper()}": str(value) for name, value in settings.items()}
@@ -44,6 +46,7 @@ class Node:
             self.process = subprocess.Popen(
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
+        self.running.add(self)
         self.url = self.wait_for_url()
 
     def wait_for_url(self) -> str:
@@ -119,6 +122,7 @@ class House:
         try:
             for node in self.nodes:
                 node.stop()
+                Node.running.discard(node)
         finally:
             if (self.data / "socket").exists():  # a killed node leaves its socket's folder
                 shutil.rmtree(Path(self.redis_socket).parent, ignore_errors=True)

@@ -44,7 +44,8 @@ class ByHand:
 
     def turn(self) -> None:
         """Do the next thing, whenever it is due."""
-        self.now, _, callback = heapq.heappop(self.waiting)
+        due, _, callback = heapq.heappop(self.waiting)
+        self.now = max(self.now, due)
         callback()
 
     def wait(self, ms: float) -> None:
@@ -123,7 +124,8 @@ class Scene:
 
     def __init__(self, room: str = "demo", seq: int = 0, **limits: Any) -> None:
         self.timers = ByHand()
-        self.hub = Hub(Limits(**limits), self.timers, lambda: self.timers.now)
+        self.set_forward = 0.0  # the room's clock, in ms
+        self.hub = Hub(Limits(**limits), self.timers, lambda: self.timers.now + self.set_forward)
         self.room = self.another(room, seq)
         self.numbers = count(1)
 
@@ -238,6 +240,39 @@ def test_a_room_that_takes_long_to_tell_is_told_less_often():
     assert scene.room.window_ms(100) == 100
     scene.room.flush_ms = 100
     assert scene.room.window_ms(100) == 125
+
+
+def test_a_beat_in_a_quiet_room_does_not_make_its_tick_longer():
+    scene = Scene()
+    ann = scene.guest()
+    for seconds in (0, 100):  # before anything was ever told, and long after
+        scene.timers.wait(seconds * 1000)
+        scene.hub.beat(scene.room)
+        scene.settle()
+        assert scene.room.window_ms(100) == 5
+        scene.tell()
+        scene.settle()
+    assert ann.kinds() == ["beat", "room.notice", "beat", "room.notice"]
+
+
+def test_a_clock_that_is_set_does_not_make_the_tick_longer():
+    scene = Scene()
+    scene.guests(600)
+    scene.tell()
+    scene.timers.turn()
+    scene.set_forward = 3_600_000.0  # between the slices of a flush
+    scene.settle()
+    assert scene.room.window_ms(100) == 60
+
+
+def test_a_machine_that_stood_still_does_not_make_the_tick_longer_than_a_second():
+    scene = Scene()
+    scene.guests(600)
+    scene.tell()
+    scene.timers.turn()  # the first slice
+    scene.timers.now += 3_600_000
+    scene.settle()
+    assert scene.room.window_ms(100) == 1000
 
 
 @pytest.mark.parametrize(

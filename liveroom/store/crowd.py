@@ -46,8 +46,8 @@ class Outgoing:
     """What one room has to publish from this node."""
 
     __slots__ = (
-        "busy",
         "due",
+        "flying",
         "joined",
         "joined_at",
         "last",
@@ -69,6 +69,7 @@ class Outgoing:
         self.more = 0
         self.joined_at = 0.0
         self.due = False
+        self.flying = False  # published, and not answered yet
         self.last = 0.0
         self.window = 5.0
         self.mine = 0  # comments this second
@@ -168,6 +169,9 @@ class Crowd:
                     answers = await scripts.run(self.redis, [blob.call for blob in blobs])
             except (RedisError, OSError, TimeoutError):
                 self.give_up(blobs)
+            except BaseException:
+                self.give_up(blobs)  # whatever went wrong: nobody waits for ever
+                raise
             else:
                 for blob, answer in zip(blobs, answers, strict=True):
                     settle(blob, answer)
@@ -187,7 +191,7 @@ class Crowd:
 
     def blob(self, out: Outgoing) -> Blob:
         now = self.clock.now_ms()
-        out.due, out.last = False, now
+        out.due, out.flying, out.last = False, True, now
         comments, out.waiting = out.waiting, []
         fresh = [comment for comment in comments if not comment.again]
         shown = sample(fresh, self.free_places(out, fresh, now / 1000), random.sample)
@@ -235,7 +239,7 @@ class Crowd:
         """Once a second: shares by the last second's ``totals``, names not yet told, and the history."""
         for room, out in list(self.rooms.items()):
             total = totals.get(room)
-            if not (total or out.waiting or out.unsaved or out.joined or out.due):
+            if not (total or out.waiting or out.unsaved or out.joined or out.due or out.flying):
                 del self.rooms[room]
                 continue
             out.share = min(1.0, out.mine / total) if total else 1.0
@@ -260,6 +264,7 @@ class Crowd:
 
 def settle(blob: Blob, answer: Any) -> None:
     """Tell everybody in the blob what became of his comment."""
+    blob.out.flying = False
     if not isinstance(answer, list) or answer[0] == scripts.LATE:
         for comment in blob.shown + blob.hidden:
             comment.answer(TRY_LATER)

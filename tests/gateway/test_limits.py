@@ -276,11 +276,11 @@ def test_the_same_device_on_two_nodes_at_once_keeps_one(pair: tuple[Node, Node])
             there.send(ann)
             ends = []
             for wire in (here, there):
-                wire.hear("welcome")
                 wire.socket.settimeout(0.5)
                 with contextlib.suppress(TimeoutError):
                     ends.append(wire.ends())
-            assert ends == [4503]
+            assert ends == [4503]  # perhaps before it was welcomed
+            assert any(one["t"] == "welcome" for wire in (here, there) if not wire.closed for one in wire.heard)
 
 
 # --- time ---

@@ -1,5 +1,8 @@
 """The crowd's budget: how many comments a node shows, what it publishes, and what each author is told."""
 
+import asyncio
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -203,3 +206,45 @@ def test_when_redis_is_silent_nobody_is_left_without_an_answer():
     crowd.give_up([blob])
     assert told.answers == {"a": TRY_LATER, "b": TRY_LATER}
     assert out.waiting == []
+
+
+# whatever happens
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a surprise"), RedisError("gone"), TimeoutError()])
+def test_nobody_waits_for_ever_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch, error: Exception):
+    crowd, told = crowd_of(), Told()
+
+    async def fail(*_: object) -> None:
+        if not told.answers:
+            crowd.say("demo", 50, told.comment("c2"))  # while the first one is in flight
+        raise error
+
+    async def show() -> None:
+        monkeypatch.setattr("liveroom.store.crowd.scripts.run", fail)
+        crowd.say("demo", 50, told.comment("c1"))
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            async with asyncio.timeout(0.05):
+                await crowd.run()
+
+    asyncio.run(show())
+    assert told.answers == {"c1": TRY_LATER, "c2": TRY_LATER}
+
+
+def test_a_room_whose_comments_are_in_flight_is_not_forgotten(monkeypatch: pytest.MonkeyPatch):
+    crowd, told = crowd_of(), Told()
+
+    async def slow(*_: object) -> list[object]:
+        await crowd.second({})
+        return [[1]]
+
+    async def show() -> None:
+        monkeypatch.setattr("liveroom.store.crowd.scripts.run", slow)
+        crowd.say("demo", 50, told.comment("c1"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await crowd.run()
+
+    asyncio.run(show())
+    assert told.answers == {"c1": "c1"}
+    assert crowd.rooms["demo"].unsaved == [b'{"id":"c1"}']
