@@ -1,5 +1,12 @@
 """The menu: every play of the house, one line each."""
 
-from gameplay import danmaku, likes
+from gameplay import count, danmaku, likes, lottery, quiz, sprint
 
-PLAYS = (danmaku.PLAY, likes.PLAY)
+PLAYS = (
+    danmaku.PLAY,
+    likes.PLAY,
+    lottery.PLAY,
+    quiz.PLAY,
+    sprint.PLAY,
+    count.PLAY,
+)

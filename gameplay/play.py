@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from gameplay.eligible import Eligible
+
 ViewerId = Annotated[str, Meta(min_length=1, max_length=64)]
 CommandId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+RoundId = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}$(?!\n)")]
+Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # room time, since the epoch
+Short = Annotated[str, Meta(min_length=1, max_length=80)]
+Reason = Annotated[str, Meta(min_length=1, max_length=200)]
+Long = Annotated[str, Meta(min_length=1, max_length=400)]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -106,40 +113,274 @@ class Flow:
     events: tuple[type[Event], ...]
 
 
-class Limits(Struct, frozen=True):
-    """How long a round lasts and how many may enter."""
+# --- rounds: what opens, is entered, closes and is settled -----------------------------------------
 
-    seconds: int
-    places: int = 0  # 0: room for everyone
+GRACE_MS = 300  # an entry that was sent before the end may arrive so much later
+BELL_MS = 500  # so long after the end nothing more can arrive: entries are frozen
+OVERDUE_MS = 30_000  # a bell later than that was kept from ringing by an outage
 
 
-class Entry(Struct, frozen=True):
-    """One viewer's part in a round."""
+class OpenRound(Command, frozen=True, kw_only=True):
+    """Opens a round, at once or at ``opens_at``. Kept secret: the room is told what ``opening`` makes of it."""
+
+    needs = Role.HOST
+
+    seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
+    opens_at: Millis | UnsetType = UNSET
+
+
+class RoundCommand(Command, frozen=True, kw_only=True):
+    """A command to a round that is there already."""
+
+    id: RoundId
+
+
+class HostCommand(RoundCommand, frozen=True, kw_only=True):
+    needs = Role.HOST
+
+
+class RoundEvent(Event, frozen=True, kw_only=True):
+    """Something that is told of a round. The server fills in which."""
+
+    id: str = ""
+
+
+class Opened(RoundEvent, frozen=True, kw_only=True):
+    """A round was announced or opened; ``rules`` tell people how to take part. The server fills in the times."""
+
+    opens_at: int = 0
+    closes_at: int = 0
+    rules: str
+
+
+class Progress(RoundEvent, frozen=True, kw_only=True):
+    """State: how a round is going. The server fills in its version."""
+
+    ver: int = 0
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """One viewer's part in a round, as it is kept; its number is its place in the list, from 1."""
 
     viewer: str
-    place: int  # counts from 1
-    ms: int  # after the round opened
-    word: str = ""  # what the play keeps with it: a choice, a ticket count
+    name: str
+    tag: str  # who he is in this round's public proof
+    word: str  # what the play keeps with it: a choice, a number of tickets
+    credit: int  # ms that his network and the stream took
+    at: int  # room time in ms
 
 
-Open = TypeVar("Open", bound=Command)
-Enter = TypeVar("Enter", bound=Command)
+class Win(Struct, frozen=True, array_like=True, gc=False):
+    """One prize, as it goes to the ledger."""
+
+    viewer: str
+    name: str
+    tag: str
+    place: int  # from 1
+    prize: str
 
 
-def no_word(_: Command) -> str:
-    return ""
+class Keyword(NamedTuple):
+    """A comment that says this enters a round. ``text`` is folded."""
+
+    text: str
+    contains: bool = False
+
+    def matches(self, comment: str) -> bool:
+        """Whether a folded comment says it."""
+        return self.text in comment if self.contains else self.text == comment
+
+
+Open = TypeVar("Open", bound=OpenRound)
+
+
+class Played(Struct, Generic[Open], frozen=True):
+    """A round as its rules see it. Times are room times in ms."""
+
+    id: str
+    room: str
+    state: str
+    ver: int
+    opens: Open
+    opened: Any  # what the room was told at the opening; None before
+    opens_at: int
+    opened_at: int  # when the room was told; 0 before
+    closes_at: int
+    entered: int = 0  # entries so far
+    viewers: int = 0  # who made them
+    kept: Mapping[str, Any] = {}  # what earlier moves kept
+
+
+class Reading(Struct, frozen=True):
+    """What a step is told of the world. What it does not ask for is empty."""
+
+    now: int  # room time in ms
+    seed: bytes = b""  # of this round alone, and the same whoever asks
+    entries: Sequence[Entry] = ()  # "entries": all; "fresh": behind number ``kept["n"]``
+    likes: int = 0  # "likes": of the room
+    here: frozenset[str] = frozenset()  # "here": who is in the room
+    claims: Mapping[str, int] = {}  # "claims": who claimed, and when
+    series: Mapping[str, Mapping[str, Any]] = {}  # "series": what settled rounds of its series kept, by round
+
+
+Reads = Literal["entries", "fresh", "likes", "here", "claims", "series"]
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """What becomes of a round; all of it, or nothing, happens."""
+
+    to: str  # its state from now on
+    tell: RoundEvent | None = None  # to everybody, numbered, kept in the log
+    shows: Progress | None = None  # to everybody, only the newest counts
+    keep: Mapping[str, Any] = {}  # for later moves, beside what is kept already; secret
+    bells: Mapping[str, int | None] = {}  # the step to take, and when (room time in ms); None: not any more
+    letters: Sequence[tuple[str, RoundEvent]] = ()  # to one viewer, of value: kept until he acknowledges
+    results: Mapping[str, RoundEvent] = {}  # to one viewer each, behind ``tell``
+    wins: Sequence[Win] = ()  # for the ledger
+    loses: Sequence[str] = ()  # viewers who no longer have what they had won
+    closes_at: int | None = None  # an end other than was planned
+    ends: bool = False  # nothing more will become of it
+
+
+class Own(NamedTuple):
+    """A viewer's own entry: its number in the round, his tag there, and what the play keeps with it."""
+
+    round: str
+    n: int
+    tag: str
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
-class Round(Generic[Open, Enter]):
+class Step:
+    """What becomes of a round when a bell rings. None: nothing, any more."""
+
+    does: Callable[[Played[Any], Reading], Move | None]
+    when: frozenset[str]  # states in which it does anything
+    reads: frozenset[Reads] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What becomes of a round when its host says so."""
+
+    does: Callable[[Played[Any], Reading, Any], Move]
+    when: frozenset[str]
+    done: frozenset[str] = frozenset()  # states in which its effect holds already
+    reads: frozenset[Reads] = frozenset()
+
+
+def states(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def nothing(*_: Any) -> None:
+    return None
+
+
+def no_word(*_: Any) -> str:
+    return ""
+
+
+def no_claim(*_: Any) -> Refusal:
+    return Refusal(Code.NOT_ELIGIBLE, {"missing": [{"won": True}]}, "there is nothing to claim")
+
+
+def no_fields(_: Own) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round(Generic[Open]):
     """A play that opens, is entered once by each viewer, closes and settles.
 
-    ``settle`` is a pure function of what was opened, the entries and a seed, so
-    that any node that settles again after a crash comes to the same result.
+    All its functions are pure, so that any node that does a step again after a crash comes to the same result.
+    ``opening`` says what the room is told and must leak nothing; ``settle`` sees all entries, of a closed round.
     """
 
+    kind: str  # the noun of its messages
     opens: type[Open]
-    enters: type[Enter]
-    limits: Callable[[Open], Limits]
-    settle: Callable[[Open, Sequence[Entry], bytes], Event]
-    word: Callable[[Enter], str] = no_word
+    announced: type[Opened]
+    opened: type[Opened]
+    opening: Callable[[Played[Open], Reading], Opened]
+    settle: Callable[[Played[Open], Reading], Move]
+    settle_reads: frozenset[Reads] = frozenset({"entries"})
+    events: tuple[type[Event], ...] = ()  # besides those two
+    check: Callable[[Open], Refusal | None] = nothing  # what types cannot say of the opening command
+
+    # Entering
+    enters: type[RoundCommand] | None = None
+    keyword: Callable[[Any], Keyword | None] = nothing  # of what was opened: a comment that says it enters
+    often: bool = False  # a viewer may enter again and again
+    word: Callable[[Any, Any], str | Refusal] = no_word  # kept with an entry, of what was opened and the command
+    eligible: Callable[[Any], Eligible | None] = nothing  # of what was opened
+    receipt: Callable[[Own], Mapping[str, Any]] = no_fields  # in the reply to the one who enters
+    mine: Callable[[Own], Mapping[str, Any]] = no_fields  # his part, when he comes back
+    claims: type[RoundCommand] | None = None  # what a winner says to take his prize
+    may_claim: Callable[[Played[Open], str, int], int | Refusal] = no_claim  # until when this viewer may, at that time
+
+    # Steps besides opening, closing and settling
+    follows: str = "settle"  # the step behind closing
+    progress: Step | None = None  # while it is open
+    progress_ms: int = 1000
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    turns: Mapping[type[RoundCommand], Turn] = field(default_factory=dict)
+    late: Callable[[Played[Open]], Move | None] = nothing  # instead of opening or closing long after the time
+    series: Callable[[Open], str] = no_word  # its name, where rounds belong together
+    reveals: tuple[type[RoundEvent], ...] = ()  # events behind which every viewer is told his own result
+    ranks: Callable[[Played[Open], Reading], Mapping[str, RoundEvent]] | None = None  # results too many to be told
+    proof: Callable[[Played[Open], Sequence[Entry]], bytes | None] | None = None  # a file that proves a result
+
+    @property
+    def commands(self) -> tuple[type[Command], ...]:
+        own = [kind for kind in (self.enters, self.claims) if kind is not None]
+        return (self.opens, *own, *self.turns)
+
+    @property
+    def opening_reads(self) -> frozenset[Reads]:
+        return self.settle_reads & {"likes"}
+
+    @property
+    def table(self) -> dict[str, Step]:
+        """Every step by the name of its bell."""
+        usual = {
+            "open": Step(self.start, states("announced"), self.opening_reads),
+            "close": Step(self.close, states("open")),
+            "settle": Step(self.settle, states("closed"), self.settle_reads),
+        }
+        return usual | ({"progress": self.progress} if self.progress else {}) | dict(self.steps)
+
+    def start(self, played: Played[Open], reading: Reading) -> Move:
+        """The bell at ``opens_at``."""
+        instead = self.late(played) if reading.now - played.opens_at > OVERDUE_MS else None
+        return instead or self.begin(played, reading)
+
+    def begin(self, played: Played[Open], reading: Reading) -> Move:
+        bells: dict[str, int | None] = {"open": None, "close": played.closes_at + BELL_MS}
+        if self.progress:
+            bells["progress"] = reading.now + self.progress_ms
+        return Move(to="open", tell=self.opening(played, reading), bells=bells, keep={"likes": reading.likes})
+
+    def announce(self, played: Played[Open], reading: Reading) -> Move:
+        told = self.announced(rules=self.opening(played, reading).rules)
+        return Move(to="announced", tell=told, bells={"open": played.opens_at})
+
+    def close(self, played: Played[Open], reading: Reading) -> Move:
+        """The bell behind ``closes_at``, or the host: no more entries; what follows is a step of its own."""
+        overdue = reading.now - played.closes_at > OVERDUE_MS
+        return (self.late(played) if overdue else None) or closing(played, reading, self.follows)
+
+
+def closed_by_host(*done: str, follows: str = "settle") -> Turn:
+    """The turn that ends the entries now; ``done``: the states behind it."""
+    return Turn(lambda played, reading, _: closing(played, reading, follows), states("open"), states("closed", *done))
+
+
+def closing(played: Played[Any], reading: Reading, follows: str) -> Move:
+    """Freeze the entries, and have the next step taken at once."""
+    return Move(
+        to="closed",
+        bells={"close": None, "progress": None, follows: 0},
+        keep={"delayed": reading.now - played.closes_at > OVERDUE_MS},
+        closes_at=min(reading.now, played.closes_at),
+    )

@@ -29,6 +29,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from liveroom.commands import Desk
 from liveroom.door import Door
+from liveroom.drawkeys import DrawKeys
 from liveroom.gateway.front import front_of
 from liveroom.gateway.gateway import Gateway
 from liveroom.gateway.server import PortTaken, Server, listen
@@ -37,17 +38,21 @@ from liveroom.http import dev
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
+from liveroom.referee import Referee
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
+from liveroom.store.bells import Bells
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Crowd
 from liveroom.store.embedded import Embedded, NoServer, die_with_parent
 from liveroom.store.feed import Feed, remembered
+from liveroom.store.gather import Gatherer
 from liveroom.store.keys import SHARDS
 from liveroom.store.likes import Likes
 from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
+from liveroom.store.rounds import Rounds
 from liveroom.store.server import WeakServer, client, inspect
 from liveroom.tokens import Tokens
 
@@ -94,6 +99,20 @@ class Node:
             history=settings.history,
         )
         self.likes = Likes(self.live, shards, self.name, wait)
+        crash = crasher(settings)
+        self.rounds = Rounds(self.rooms, self.live)
+        self.gatherer = Gatherer(self.rounds, self.ids, self.clock, wait, self.spawn, crash)
+        self.referee = Referee(
+            self.rounds,
+            self.gatherer,
+            self.clock,
+            self.ids,
+            DrawKeys(settings.draw_key or settings.secret),
+            won_since=self.won_since,
+            spawn=self.spawn,
+            crash=crash,
+        )
+        self.bells = Bells(self.truth, shards, wait, self.clock.now_ms, self.referee.ring)
         self.presence = Presence(
             self.live,
             shards,
@@ -106,6 +125,7 @@ class Node:
         self.feed = Feed(
             self.hub,
             self.rooms,
+            self.rounds,
             self.live,
             self.clock,
             self.live_clock,
@@ -121,18 +141,33 @@ class Node:
             self.feed,
             self.presence,
             self.crowd,
+            self.referee,
             heartbeat_ms=settings.heartbeat_ms,
             connections=settings.connections,
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
-        self.desk = Desk(settings, self.clock, self.ids, self.rooms, self.live, self.crowd, self.likes, self.spawn)
+        self.desk = Desk(
+            settings,
+            self.clock,
+            self.ids,
+            self.rooms,
+            self.live,
+            self.crowd,
+            self.likes,
+            self.referee,
+            self.spawn,
+        )
         self.tokens = Tokens(settings)
         self.gateway = Gateway(settings, self.clock, self.tokens, self.door, self.desk)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
         return self.tasks.create_task(surprised(work))
+
+    async def won_since(self, ms: int) -> set[str]:
+        """Viewers who won something since, from the ledger."""
+        return set()
 
     def deaf(self) -> bool:
         """What was published now would not come back to this node's own viewers."""
@@ -156,6 +191,7 @@ class Node:
             self.likes.run,
             self.presence.run,
             self.presence.ring,
+            self.bells.run,
             self.feed.run,
             self.feed.truth_ear.run,
             self.feed.crowd_ear.run,
@@ -191,7 +227,7 @@ class Node:
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
-        api = Api(self.tokens, self.clock, self.hub, self.rooms, self.feed, self.desk, self.ids, leaving)
+        api = Api(self.tokens, self.clock, self.hub, self.rooms, self.feed, self.desk, self.referee, self.ids, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,
@@ -201,6 +237,16 @@ class Node:
             expose_headers=["Retry-After"],
         )
         return Starlette(routes=[*api.routes(), *pages], middleware=[cors])
+
+
+def crasher(settings: Settings) -> Callable[[str], None]:
+    """For tests of what happens when a node dies: kills this process at the named point, as the kernel would."""
+
+    def crash(point: str) -> None:
+        if settings.dev and point == settings.crash_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return crash
 
 
 async def lasting(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -3,90 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
-import structlog
 from msgspec import UNSET, Raw, Struct, json
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
 from gameplay.likes import Like
-from gameplay.play import Code, Command, Refusal, Role
+from gameplay.play import Code, Command, Refusal
 from gameplay.text import folded, shown
+from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
-from liveroom.protocol import HistoryGet, Notice, Pong, RoomNotice, TimePing, encode, refusal_reply
+from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, TimePing, encode
+from liveroom.referee import Outcome, Referee
 from liveroom.room import Person, Room
 from liveroom.settings import Settings
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd
+from liveroom.store.gather import UNKNOWN
 from liveroom.store.likes import Likes
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 
-log = structlog.get_logger()
-
 LONGEST_NOTICE = 400
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
-LATEST_MS = 2000  # a command older than that is not done any more
-
-Fields = dict[str, Any]
-Answer = Callable[[bytes], None]
-Done = Fields | Refusal
-
-
-class Actor(Protocol):
-    """Who asks: a viewer's socket, or the caller of an HTTP request."""
-
-    viewer: str
-    name: str
-    role: Role
-    person: Person
-
-    @property
-    def staff(self) -> bool: ...
-
-
-class Caller(Struct, gc=False):
-    """An actor without a socket."""
-
-    viewer: str
-    name: str
-    role: Role
-    person: Person
-
-    @property
-    def staff(self) -> bool:
-        return self.role is not Role.VIEWER
-
-
-class Asked(Struct, gc=False):
-    """A command, who gave it where and when (room time in ms), and how he is answered."""
-
-    actor: Actor
-    room: Room
-    command: Command
-    at: float
-    answer: Answer
-    always: bool = False  # HTTP: an `ok` also without a `cid`
-
-    def done(self, fields: Fields) -> None:
-        """Without a `cid` nobody waits for an `ok`."""
-        if self.command.cid is not UNSET:
-            self.answer(encode({"t": "ok", "cid": self.command.cid, **fields}))
-        elif self.always:
-            self.answer(encode({"t": "ok", **fields}))
-
-    def refused(self, refusal: Refusal) -> None:
-        self.answer(encode(refusal_reply(refusal, self.command.cid)))
-
-    def end(self, done: Done) -> None:
-        if isinstance(done, Refusal):
-            self.refused(done)
-        else:
-            self.done(done)
-
 
 class Head(Struct, rename={"from_": "from"}):
     """The part of a comment that history is searched by."""
@@ -110,6 +51,7 @@ class Desk:
         live: Redis,
         crowd: Crowd,
         likes: Likes,
+        referee: Referee,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -119,6 +61,7 @@ class Desk:
         self.live = live
         self.crowd = crowd
         self.likes = likes
+        self.referee = referee
         self.spawn = spawn
         self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
@@ -127,6 +70,8 @@ class Desk:
             TimePing: self.ping,
             HistoryGet: self.history,
             RoomNotice: self.notice,
+            InboxAck: self.acknowledge,
+            **referee.verbs,
         }
 
     def obey(self, asked: Asked) -> None:
@@ -161,12 +106,28 @@ class Desk:
     # -- danmaku --
 
     def say(self, asked: Asked) -> None:
+        """A comment that is an entry too is counted first, and counts even if nobody is shown it."""
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
         text = shown(command.text)
-        again = resent(actor.person, command)
-        if refusal := too_much(text) or (self.too_many(asked) if again else self.too_often(asked, folded(text))):
+        if refusal := too_much(text):
             return asked.refused(refusal)
+        again = resent(actor.person, command)
+        rounds = self.referee.entered_by(asked, text, again=again)
+        if not rounds:
+            return self.publish(asked, text, again, Outcome({}))
+        if refusal := self.too_many(asked):
+            return asked.refused(refusal)
+        return self.referee.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
+
+    def publish(self, asked: Asked, text: str, again: bool, outcome: Outcome) -> None:
+        """Show a comment to the room; ``outcome`` is what it entered."""
+        if outcome.unknown:
+            return asked.refused(UNKNOWN)
+        if refusal := self.too_many(asked) if again else self.too_often(asked, folded(text)):
+            return self.unshown(asked, refusal, outcome)
+        command, actor = asked.command, asked.actor
+        assert isinstance(command, Say)
         new = self.ids.new(asked.at)
         message = Message(
             new,
@@ -178,14 +139,19 @@ class Desk:
             reply_to=command.reply_to,
             mentions=command.mentions,
         )
-        comment = Comment(new, encode(message), actor.staff, self.when_said(asked, again))
+        comment = Comment(new, actor.viewer, encode(message), actor.staff, self.when_said(asked, again, outcome))
         comment.again = again
         comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
-            comment.once = self.once(asked)
+            comment.once = once_key(self.rooms, asked)
             comment.digest = digest(command)
-        self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
-        return None
+        return self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
+
+    def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
+        """Not shown; but what it entered, it entered."""
+        if outcome.entered:
+            return asked.done({**outcome.fields, "shown": False, "why": refusal.code})
+        return asked.refused(refusal)
 
     def too_often(self, asked: Asked, text: str) -> Refusal | None:
         """Rate, then duplicates."""
@@ -208,14 +174,14 @@ class Desk:
         wait = self.spend_other(asked.actor, OTHER.shared(asked.actor.person.homes), asked.at / 1000)
         return too_fast(wait) if wait and not asked.actor.staff else None
 
-    def when_said(self, asked: Asked, again: bool) -> Callable[[str | Refusal], None]:
+    def when_said(self, asked: Asked, again: bool, outcome: Outcome) -> Callable[[str | Refusal], None]:
         def answer(result: str | Refusal) -> None:
             if isinstance(result, Refusal):
                 if result is TRY_LATER and not again:
                     take_back(asked.actor.person, asked.at)
-                asked.refused(result)
+                self.unshown(asked, result, outcome)
             else:
-                asked.done({"id": result})
+                asked.done({"id": result, **outcome.fields})
 
         return answer
 
@@ -258,7 +224,7 @@ class Desk:
 
     async def like_once(self, asked: Asked, command: Like) -> None:
         """A resend counts nothing; it is told what the first one was told."""
-        key, mine = self.once(asked), digest(command)
+        key, mine = once_key(self.rooms, asked), digest(command)
         try:
             fresh = await self.live.set(key, f"{mine} ", nx=True, ex=PENDING_SECONDS)
             if not fresh:
@@ -302,7 +268,7 @@ class Desk:
                 fact=self.ids.new(asked.at),
                 actor=asked.actor.viewer,
                 keep=keep,
-                once="" if asked.command.idem is UNSET else self.once(asked),
+                once="" if asked.command.idem is UNSET else once_key(self.rooms, asked),
                 digest="" if asked.command.idem is UNSET else digest(asked.command),
                 not_after=asked.at + LATEST_MS,
             )
@@ -310,9 +276,18 @@ class Desk:
             return asked.refused(TRY_LATER)
         return asked.refused(told) if isinstance(told, Refusal) else asked.done({"seq": told.seq})
 
-    def once(self, asked: Asked) -> str:
-        """The key that remembers this intention; the kind of command is part of what it is compared by."""
-        return self.rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+    def acknowledge(self, asked: Asked) -> None:
+        self.spawn(self.take_letters(asked))
+
+    async def take_letters(self, asked: Asked) -> None:
+        """Letters that were read are not sent again."""
+        command = asked.command
+        assert isinstance(command, InboxAck)
+        try:
+            await self.referee.rounds.acknowledge(asked.room.info.id, asked.actor.viewer, command.ids)
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+        return asked.done({})
 
 
 def resent(person: Person, command: Say) -> bool:
@@ -326,14 +301,6 @@ def take_back(person: Person, at: float) -> None:
     if person.said and person.chat:
         person.said = {text: one for text, one in person.said.items() if one.at != at}
         person.chat.spend(-1)
-
-
-def digest(command: Command) -> str:
-    """A hash of what a command asks for, whatever its `cid`."""
-    said = json.decode(encode(command))
-    for name in ("cid", "idem"):
-        said.pop(name, None)
-    return blake2b(json.encode(said, order="sorted"), digest_size=8).hexdigest()
 
 
 def author_of(room: Room, comment: str) -> str | None:

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from gameplay.play import Role
 from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
+from liveroom.referee import Mine, Referee
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
 from liveroom.store.crowd import Crowd
@@ -21,6 +22,7 @@ from liveroom.store.presence import Presence
 
 log = structlog.get_logger()
 
+NOTHING = Mine()
 PATIENCE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 
@@ -45,6 +47,7 @@ class Door:
         feed: Feed,
         presence: Presence,
         crowd: Crowd,
+        referee: Referee,
         *,
         heartbeat_ms: int,
         connections: int,
@@ -55,6 +58,7 @@ class Door:
         self.feed = feed
         self.presence = presence
         self.crowd = crowd
+        self.referee = referee
         self.heartbeat_ms = heartbeat_ms
         self.connections = connections
         self.window_ms = window_ms
@@ -123,18 +127,19 @@ class Door:
         await self.presence.note(room_id)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
+        parts = await self.referee.parts(room, list({joiner.viewer for joiner in joiners if not joiner.staff}))
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
-                self.admit_alone(room, joiner)
+                self.admit_alone(room, joiner, parts.get(joiner.viewer, NOTHING))
         return None
 
-    def admit_alone(self, room: Room, joiner: Joiner) -> None:
+    def admit_alone(self, room: Room, joiner: Joiner, part: Mine) -> None:
         """A surprise with one joiner is not the others' trouble."""
         if room.info.state != "open":
             return joiner.gone(Close.ROOM_GONE, "the room is closed")
         try:
-            self.admit(room, joiner, self.presence.homes(room.info.id, joiner.viewer))
+            self.admit(room, joiner, part, self.presence.homes(room.info.id, joiner.viewer))
         except Exception:
             log.exception("somebody could not be let in", room=room.info.id)
             joiner.gone(Close.INTERNAL, "an error of the server; it is logged there")
@@ -153,17 +158,17 @@ class Door:
             self.hub.flush(room)
             await asyncio.sleep(0)
 
-    def admit(self, room: Room, joiner: Joiner, homes: int) -> None:
+    def admit(self, room: Room, joiner: Joiner, part: Mine, homes: int) -> None:
         """One synchronous step, so that no event falls between what is written here and the next tick."""
         seq, board = room.board
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
             behind = self.hub.since(room, seq)
-            welcome = self.welcome(room, joiner, seq, snapshot(room, board))
+            welcome = self.welcome(room, joiner, seq, snapshot(room, board, part.rounds, part.letters))
         else:
             assert joiner.resume is not None
-            behind = [event.body for event in missed]
+            behind = [*(event.body for event in missed), *part.letters]
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
         send(joiner, welcome)
         replay = 0
@@ -174,6 +179,9 @@ class Door:
             replay = len(frames)
         person = self.hub.sit(room, joiner)
         person.homes = homes
+        person.came = person.came or self.hub.now_ms()
+        for event in missed or ():
+            self.feed.reveal(room, event, [joiner.viewer])
         joiner.enter(room, person, replay + len(welcome))
         self.joins += 1
         self.make_place(room, person, joiner, homes)

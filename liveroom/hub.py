@@ -187,8 +187,15 @@ class Hub:
         if start + SLICE < len(flush.seats):
             self.timers.call_soon(lambda: self.write(room, flush, start + SLICE))
             return
-        for message in flush.private:
+        self.hand_out(room, flush, 0)
+
+    def hand_out(self, room: Room, flush: Flush, start: int) -> None:
+        """What concerns one viewer each comes behind the frame that all got."""
+        for message in flush.private[start : start + SLICE]:
             self.hand(room, message)
+        if start + SLICE < len(flush.private):
+            self.timers.call_soon(lambda: self.hand_out(room, flush, start + SLICE))
+            return
         room.flushing = False
         room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
         if flush.closing:

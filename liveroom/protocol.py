@@ -85,7 +85,13 @@ class RoomNotice(Command, frozen=True, tag="room.notice"):
     text: str
 
 
-SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice)
+class InboxAck(Command, frozen=True, tag="inbox.ack"):
+    """Letters were read."""
+
+    ids: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=100)]
+
+
+SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice, InboxAck)
 COMMANDS: tuple[type[Command], ...] = (*SESSION, *(kind for play in PLAYS for kind in play.commands))
 
 

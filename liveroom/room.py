@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from gameplay.danmaku import Said
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
+from liveroom.wall import OnWall
 
 SHORTEST_MS = 5
 LONGEST_MS = 1000  # a stall of the machine must not make it longer
@@ -34,6 +35,7 @@ class Person(Struct, gc=False):
     likes: Bucket | None = None
     other: Bucket | None = None
     said: dict[str, Said] | None = None
+    came: float = 0  # room time in ms when he first sat down here
     left: float = 0  # loop time when the last seat was left
 
 
@@ -133,6 +135,7 @@ class Room:
         self.stats_likes = 0
         self.stats_ver = 0
         self.board: tuple[int, bytes] = (-1, b"")  # the shared truth of a snapshot, as of that seq
+        self.wall: dict[str, OnWall] = {}  # live rounds, as of that seq
         self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
         self.unused_since = 0.0
         self.shown = self.total = 0  # comments since the last `chat.sampled`

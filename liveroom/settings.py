@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "./.liveroom"
     redis: str = ""  # empty: the embedded server in `data`
     live_redis: str = ""  # crowd, likes, presence; empty: the same server
+    ledger: str = ""  # SQLAlchemy URL; empty: SQLite in `data`
     shards: Annotated[int, Meta(ge=1, le=1024)] = 16
     dev: bool = False
     root_path: str = ""
@@ -40,6 +41,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     # who
     secret: str = ""
+    draw_key: str = ""  # makes the seeds of draws; empty: made from the secret. Changed, it voids the draws under way
     jwks: str = ""  # a JWKS file; instead of the secret, never beside it
     audience: str = "liveroom"
     issuers: tuple[str, ...] = ("liveroom",)
@@ -73,6 +75,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     unready_seconds: Annotated[float, Meta(ge=0)] = 0  # /readyz says no for so long before anybody is sent away
     drain_seconds: Seconds = 5
     hold_seconds: Seconds = 30  # a room without viewers stays in memory
+
+    # tests of what happens when a node dies
+    crash_at: str = ""  # with `dev`: the name of the point at which this node kills itself
 
 
 FIELDS = {name: get_type_hints(Settings, include_extras=True)[name] for name in Settings.__struct_fields__}
@@ -145,7 +150,7 @@ def told(settings: Settings) -> dict[str, Any]:
     """The settings as may be shown: without the secret and without passwords."""
     shown = asdict(settings)
     shown["secret"] = "set" if settings.secret else ""
-    for name in ("redis", "live_redis"):
+    for name in ("redis", "live_redis", "ledger"):
         shown[name] = without_password(shown[name])
     return shown
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Raw
 
 from liveroom.room import Room
+from liveroom.wall import next_up_json, rounds_json
 
 CHAT_SHOWN = 50
 SETTINGS = b'{"mode":"open","slow_seconds":0,"stream_delay_ms":0}'
@@ -15,10 +16,14 @@ SETTINGS = b'{"mode":"open","slow_seconds":0,"stream_delay_ms":0}'
 def board_json(board: Mapping[str, bytes]) -> bytes:
     """The shared truth: the same bytes for everybody, until the next ledger event."""
     notice = board.get("notice", b"null")
-    return b'"pinned":[],"notice":%b,"settings":%b,"rounds":[],"next_up":null' % (notice, SETTINGS)
+    return b'"pinned":[],"notice":%b,"settings":%b' % (notice, SETTINGS)
 
 
-def snapshot(room: Room, board: bytes, inbox: Iterable[bytes] = ()) -> Raw:
-    """The snapshot of a welcome, complete as of what the room's viewers were told."""
+def snapshot(room: Room, board: bytes, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = ()) -> Raw:
+    """The snapshot of a welcome, complete as of what the room's viewers were told; ``mine`` is his part by round."""
     newest = list(room.chat)[-CHAT_SHOWN:]
-    return Raw(b'{"chat":[%b],%b,"inbox":[%b]}' % (b",".join(newest), board, b",".join(inbox)))
+    wall = room.wall.values()
+    return Raw(
+        b'{"chat":[%b],%b,"rounds":[%b],"next_up":%b,"inbox":[%b]}'
+        % (b",".join(newest), board, rounds_json(wall, mine or {}), next_up_json(wall), b",".join(inbox))
+    )

@@ -203,11 +203,11 @@ class Guest:
     async def send(self, message: object) -> None:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
-    async def ask(self, kind: str, seconds: float = 10, **fields: Any) -> dict[str, Any]:
+    async def ask(self, kind: str, within: float = 10, **fields: Any) -> dict[str, Any]:
         """Send a command and give its reply, `ok` or `error`."""
         cid = next(self.cids)
         await self.send({"t": kind, "cid": cid, **fields})
-        return await self.wait(lambda m: m.get("cid") == cid, seconds)
+        return await self.wait(lambda m: m.get("cid") == cid, within)
 
     async def say(self, text: str, **fields: Any) -> dict[str, Any]:
         return await self.ask("chat.say", text=text, **fields)

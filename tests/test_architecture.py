@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
 }
 # Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
 TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
+TOP |= {"asked": "floor", "memory": "floor", "referee": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),
@@ -37,7 +38,7 @@ WORLD = {
 }
 PURE = {"gameplay", "protocol", "pure"}
 MAY_TOUCH = {"liveroom.settings": {"os", "pathlib"}, "liveroom.tokens": {"pathlib"}}  # they read files at start
-SHARED = {"play", "text", "fairdraw"}  # vocabulary of the plays, not plays
+SHARED = {"play", "text", "fairdraw", "eligible"}  # vocabulary of the plays, not plays
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -39,5 +39,5 @@ def test_the_newest_fifty_comments_are_shown_oldest_first():
 
 
 def test_the_inbox_is_ones_own():
-    shown = msgspec.json.decode(snapshot(room_with(1), board_json({}), [b'{"inbox":1}', b'{"inbox":2}']))
+    shown = msgspec.json.decode(snapshot(room_with(1), board_json({}), {}, [b'{"inbox":1}', b'{"inbox":2}']))
     assert shown["inbox"] == [{"inbox": 1}, {"inbox": 2}]

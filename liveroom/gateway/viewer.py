@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 
 from gameplay.play import Command, Role
 from gameplay.text import shown
-from liveroom.commands import Asked
+from liveroom.asked import Asked
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import send
 from liveroom.limits import too_fast
@@ -60,6 +60,7 @@ log = structlog.get_logger()
 PIECE = 4096  # bytes parsed before we look whether it is too much
 MOST_FRAMES = 500  # a second
 MOST_FAREWELL = 64 * 1024  # bytes heard after we closed
+FIRST_PING = 2  # seconds after the welcome
 PING = b"\x89\x00"
 NOBODY = Person([])
 
@@ -93,12 +94,14 @@ class Viewer(asyncio.Protocol):
         "next_ping",
         "open",
         "person",
+        "pinged",
         "profile",
         "protocol",
         "resume",
         "role",
         "room",
         "room_id",
+        "rtt_ms",
         "source",
         "staff",
         "stalled",
@@ -135,6 +138,7 @@ class Viewer(asyncio.Protocol):
         self.open = False  # the handshake is done and nothing was closed
         self.closing = False
         self.fragments: bytearray | None = None
+        self.pinged = self.rtt_ms = 0.0  # when the ping went that is not answered yet; the last round trip
         self.frames = 0  # heard since the last sweep; bytes, once we have closed
         self.heard = self.deadline = self.next_ping = 0.0
         self.waiting = 0  # bytes in the buffer at the last sweep
@@ -256,6 +260,8 @@ class Viewer(asyncio.Protocol):
             if frame.fin:
                 whole, self.fragments = bytes(self.fragments), None
                 return self.message_received(whole)
+        elif frame.opcode is Opcode.PONG and self.pinged:
+            self.rtt_ms, self.pinged = (self.heard - self.pinged) * 1000, 0.0
         return None
 
     def message_received(self, data: bytes) -> None:
@@ -352,7 +358,8 @@ class Viewer(asyncio.Protocol):
         self.room, self.person, self.resume = room, person, None
         self.allowance = replay
         settings = self.gateway.settings
-        self.next_ping = self.gateway.loop.time() + settings.ping_seconds * self.gateway.jitter()
+        # The first ping soon: the round trip counts where answers are timed.
+        self.next_ping = self.gateway.loop.time() + min(settings.ping_seconds, FIRST_PING) * self.gateway.jitter()
 
     # -- leaving --
 
@@ -427,6 +434,7 @@ class Viewer(asyncio.Protocol):
             self.next_ping = now + self.gateway.settings.ping_seconds * self.gateway.jitter()
             if not self.transport.is_closing():
                 self.transport.write(PING)
+                self.pinged = now
 
 
 def is_utf8(data: bytes) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import structlog
-from msgspec import UNSET, DecodeError, Meta, Struct, ValidationError, json
+from msgspec import UNSET, DecodeError, Meta, Raw, Struct, ValidationError, json
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
@@ -16,15 +16,19 @@ from starlette.routing import Route
 
 from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
-from liveroom.commands import Asked, Caller, Desk
+from liveroom.asked import Asked, Caller
+from liveroom.commands import Desk
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
+from liveroom.referee import Referee
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
 from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms
+from liveroom.store.rounds import NO_SUCH_ROUND
 from liveroom.tokens import BadToken, Claims, Tokens
+from liveroom.wall import read_wall, rounds_json
 
 log = structlog.get_logger()
 
@@ -61,6 +65,7 @@ class Api:
         rooms: Rooms,
         feed: Feed,
         desk: Desk,
+        referee: Referee,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -70,6 +75,7 @@ class Api:
         self.rooms = rooms
         self.feed = feed
         self.desk = desk
+        self.referee = referee
         self.ids = ids
         self.leaving = leaving
 
@@ -80,6 +86,8 @@ class Api:
             ("GET", "/v1/rooms/{room}", self.read),
             ("POST", "/v1/rooms/{room}/close", self.close),
             ("POST", "/v1/rooms/{room}/commands", self.command),
+            ("GET", "/v1/rooms/{room}/rounds/{id}", self.round),
+            ("GET", "/v1/rooms/{room}/rounds/{id}/proof", self.proof),
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
@@ -135,7 +143,8 @@ class Api:
         view = await self.rooms.look(room)
         if view is None:
             raise Refused(NO_SUCH_ROOM)
-        return reply({**await self.described(view.info), "rounds": []})
+        wall = read_wall(view.live).values()
+        return reply({**await self.described(view.info), "rounds": Raw(b"[%b]" % rounds_json(wall, {}))})
 
     async def described(self, info: RoomInfo) -> dict[str, Any]:
         likes, viewers = await self.feed.counts(info.id)
@@ -183,6 +192,25 @@ class Api:
         person = room.people.setdefault(viewer, Person([]))
         person.left = asyncio.get_running_loop().time()
         return person
+
+    # -- rounds --
+
+    async def round(self, request: Request) -> Response:
+        """A round, live or over, with the caller's own part."""
+        room, round_id = request.path_params["room"], request.path_params["id"]
+        claims = self.claims_for(request, room, Role.VIEWER)
+        told = await self.referee.told(room, round_id, claims.sub)
+        if told is None:
+            raise Refused(NO_SUCH_ROUND)
+        return reply(told)
+
+    async def proof(self, request: Request) -> Response:
+        """The proof file of a draw: public once it was drawn, the same bytes for everybody."""
+        text = await self.referee.proof(request.path_params["room"], request.path_params["id"])
+        if text is None:
+            raise Refused(NO_SUCH_ROUND)
+        headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}
+        return Response(text, media_type="application/json", headers=headers)
 
     # -- the node --
 

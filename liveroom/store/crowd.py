@@ -33,6 +33,7 @@ class Comment(Struct, eq=False, gc=False):
     """A comment that was let through. ``answer`` is called once, with its id or why it was not said."""
 
     id: str
+    viewer: str
     body: bytes  # the `chat.message`
     staff: bool
     answer: Callable[[str | Refusal], None]
@@ -218,8 +219,8 @@ class Crowd:
             # What was said before is sent again, should the key that remembers it be gone; the script knows.
             body = comment.body if number < len(shown) or comment.again else b""
             to = encode([(viewer, told.decode()) for viewer, told in comment.mentions])[1:-1]
-            args += [body, len(once) if comment.once else 0, comment.digest, comment.id, to]
-        return once, args
+            args += [body, len(once) if comment.once else 0, comment.digest, comment.id, to, comment.viewer]
+        return [*once, keys_of(out.room, self.shards).commenters], args
 
     def free_places(self, out: Outgoing, comments: list[Comment], now: float) -> int:
         crowd = sum(not comment.staff for comment in comments)

@@ -9,7 +9,8 @@ from the log. A new epoch, or a gap that the log cannot fill, becomes a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,27 +21,44 @@ from redis.exceptions import RedisError
 
 from gameplay.likes import Total
 from liveroom.hub import Hub
+from liveroom.menu import KINDS, REVEALS
 from liveroom.protocol import Joined, Reset, Stats, encode
 from liveroom.room import LogEvent, Private, Room, RoomInfo
 from liveroom.snapshot import board_json, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
 from liveroom.store.rooms import Head, Rooms, View
+from liveroom.store.rounds import Rounds
 from liveroom.store.scripts import NoRoom
+from liveroom.wall import read_wall
 
 log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
+NOTHING = Raw()
+OF_ROUND = re.compile(rb'"t":"([a-z]+)\.([a-z_]+)"')  # the first of a body is its own
+RESULTS_AT_ONCE = 500
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
 class FromTruth(Struct, frozen=True, gc=False):
-    """A ledger event as ``_tell.lua`` publishes it."""
+    """A ledger event; or a letter to one viewer, behind the event ``after``; or the state of a round."""
 
     epoch: str
-    seq: int
-    ts: int
-    e: Raw
+    seq: int = 0
+    ts: int = 0
+    e: Raw = NOTHING
+    to: str = ""
+    after: int = 0
+    body: Raw = NOTHING
+    round: str = ""
+    state: Raw = NOTHING
+
+
+class WithId(Struct, frozen=True, gc=False):
+    """An event of a round, as far as its id."""
+
+    id: str
 
 
 class FromCrowd(Struct, frozen=True):
@@ -58,6 +76,7 @@ class FromCrowd(Struct, frozen=True):
 
 
 read_truth = json.Decoder(FromTruth).decode
+read_id = json.Decoder(WithId).decode
 read_crowd = json.Decoder(FromCrowd).decode
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -70,6 +89,7 @@ class Feed:
         self,
         hub: Hub,
         rooms: Rooms,
+        rounds: Rounds,
         live: Redis,
         clock: Clock,
         live_clock: Clock,
@@ -83,6 +103,7 @@ class Feed:
     ) -> None:
         self.hub = hub
         self.rooms = rooms
+        self.rounds = rounds
         self.live = live
         self.clock = clock
         self.live_clock = live_clock
@@ -144,7 +165,8 @@ class Feed:
         if view is None or view.info.state != "open":
             return None
         room = Room(view.info, view.epoch, view.seq, self.hub.limits)
-        room.board, room.ctl = (view.seq, board_json(view.board)), view.ctl
+        room.ctl = view.ctl
+        self.hang(room, view)
         events = [one for one in await self.rooms.tail(room_id, self.hub.limits.resume_events) if one.seq <= view.seq]
         room.ring.extend(contiguous(events, view.seq))
         at = self.rooms.keys(room_id)
@@ -181,11 +203,60 @@ class Feed:
         except DecodeError as error:
             log.warning("an event cannot be read; do nodes of different versions share this Redis?", why=str(error))
             return self.mend(room)
-        if event.epoch == room.epoch and event.seq == room.seq + 1:
-            self.hub.feed(room, LogEvent(event.seq, event.ts, bytes(event.e)))
+        if event.to:
+            self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
+        elif event.round:
+            self.take_state(room, event.round, bytes(event.state))
+        elif event.epoch == room.epoch and event.seq == room.seq + 1:
+            self.take_event(room, LogEvent(event.seq, event.ts, bytes(event.e)))
         elif event.epoch != room.epoch or event.seq > room.seq:
             self.mend(room)
         return None
+
+    def take_event(self, room: Room, event: LogEvent) -> None:
+        self.hub.feed(room, event)
+        found = OF_ROUND.search(event.body)
+        if found and found[1].decode() in KINDS:
+            self.spawn(self.look_again(room))
+            self.reveal(room, event, list(room.people))
+
+    def reveal(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
+        """If this event reveals how a round ended, these viewers are told how it ended for them."""
+        found = OF_ROUND.search(event.body)
+        if found and found[0][5:-1].decode() in REVEALS:
+            self.spawn(self.tell_results(room, event, viewers))
+
+    def take_state(self, room: Room, round_id: str, body: bytes) -> None:
+        """How a round is going: only the newest counts."""
+        found = OF_ROUND.search(body)
+        if not found:
+            return
+        self.hub.state(room, f"{found[0].decode()} {round_id}", body)
+        if found[2] == b"progress" and (live := room.wall.get(round_id)):
+            live.ver, live.counts = counts_of(body)
+
+    async def look_again(self, room: Room) -> None:
+        """The wall has changed."""
+        with suppress(RedisError, OSError, TimeoutError):  # whoever joins reads it anew
+            async with asyncio.timeout(self.seconds):
+                await self.read_board(room)
+
+    async def tell_results(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
+        """Tell each of these viewers his own result of a round, behind the event that reveals it."""
+        round_id = read_id(event.body).id
+        for start in range(0, len(viewers), RESULTS_AT_ONCE):
+            some = viewers[start : start + RESULTS_AT_ONCE]
+            with suppress(RedisError, OSError, TimeoutError):
+                for viewer, body in zip(some, await self.rounds.results(room.info.id, round_id, some), strict=True):
+                    if body is not None:
+                        self.hub.whisper(room, Private(viewer, event.seq, body))
+
+    async def tell_letters(self, room: Room) -> None:
+        """Letters that may have been lost on the way: all that were not acknowledged, once more."""
+        with suppress(RedisError, OSError, TimeoutError):
+            for viewer, letters in (await self.rounds.inboxes(room.info.id, list(room.people))).items():
+                for letter in letters:
+                    self.hub.whisper(room, Private(viewer, room.seq, letter))
 
     def hear_crowd(self, channel: str, body: bytes) -> None:
         room_id = self.by_channel.get(channel, "")
@@ -218,6 +289,9 @@ class Feed:
     def mended(self) -> None:
         """The connection is new: whatever was published meanwhile was not heard."""
         self.spawn(self.check())
+        for room in self.hub.rooms.values():
+            if room.people:
+                self.spawn(self.tell_letters(room))
 
     def mend(self, room: Room) -> None:
         if room.info.id not in self.mending:
@@ -257,7 +331,7 @@ class Feed:
         self.repairs += 1
         for event in await self.rooms.log(room.info.id, room.seq, self.hub.limits.resume_events):
             if event.seq == room.seq + 1:
-                self.hub.feed(room, event)
+                self.take_event(room, event)
             elif event.seq > room.seq:
                 return await self.reset(room)  # the log was trimmed past us
         return None
@@ -268,7 +342,8 @@ class Feed:
         if view is None:
             return
         self.repairs += 1
-        room.board = (view.seq, board_json(view.board))
+        room.board = (-1, b"")
+        self.hang(room, view)
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
             room.likes, room.viewers = await self.counts(room.info.id)
         room.likes_ver = 0
@@ -276,12 +351,17 @@ class Feed:
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
 
+    def hang(self, room: Room, view: View) -> None:
+        """What everybody is shown of a room, as of one seq."""
+        if view.seq >= room.board[0]:
+            room.board, room.wall = (view.seq, board_json(view.board)), read_wall(view.live)
+
     async def read_board(self, room: Room) -> int:
         """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""
         if room.board[0] != room.seq:
             view: View | None = await self.rooms.look(room.info.id)
             if view is not None and view.epoch == room.epoch:
-                room.board = (view.seq, board_json(view.board))
+                self.hang(room, view)
                 if view.seq > room.seq:
                     await self.fill(room)
         return room.board[0]
@@ -367,6 +447,12 @@ class Feed:
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
                 self.drop(room.info.id)
+
+
+def counts_of(progress: bytes) -> tuple[int, bytes]:
+    """Version and counts of the progress of a round, as a snapshot shows them."""
+    said: dict[str, Any] = json.decode(progress)
+    return said["ver"], encode({name: value for name, value in said.items() if name not in ("t", "id", "ver")})
 
 
 def contiguous(events: list[LogEvent], last: int) -> list[LogEvent]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 SHARDS = "liveroom:shards"  # TRUTH string: how many shards this data was written with
+LEDGER = "liveroom:ledger"  # TRUTH string: the ledger that facts go to
 IDLE = "liveroom:idle"  # channel that nobody speaks on: a node without rooms listens to it
 
 
@@ -36,6 +37,11 @@ def leases(shard: int) -> str:
 def outbox(shard: int) -> str:
     """TRUTH stream: facts on their way to the SQL ledger."""
     return f"{tag(shard)}:outbox"
+
+
+def recorder(shard: int) -> str:
+    """TRUTH string with a lease: the node that takes facts out of the shard's outbox."""
+    return f"{tag(shard)}:recorder"
 
 
 def rooms(shard: int) -> str:
@@ -73,6 +79,69 @@ class Keys(NamedTuple):
         return self._of("board")
 
     @property
+    def live(self) -> str:
+        """TRUTH hash: round -> what a late joiner is shown of it, while it is announced, open or to be settled."""
+        return self._of("live")
+
+    @property
+    def keywords(self) -> str:
+        """TRUTH hash: ``kind folded-keyword`` -> the round that it enters now."""
+        return self._of("keywords")
+
+    def series(self, kind: str, name: str) -> str:
+        """TRUTH set: the rounds of a series."""
+        return self._of(f"series:{kind}:{name}")
+
+    def round(self, id_: str) -> str:
+        """TRUTH hash: kind, state, ver, opens_at, opened_at, closes_at, by, command, opened, kept, counts, times."""
+        return self._of(f"round:{id_}")
+
+    def entries(self, id_: str) -> str:
+        """TRUTH list: the entries of a round as JSON arrays, in their order."""
+        return self._of(f"round:{id_}:entries")
+
+    def who(self, id_: str) -> str:
+        """TRUTH hash: viewer -> ``n word``, or how often where one may enter again and again."""
+        return self._of(f"round:{id_}:who")
+
+    def devices(self, id_: str) -> str:
+        """TRUTH hash: device -> viewer, where each device may enter once."""
+        return self._of(f"round:{id_}:devices")
+
+    def winners_before(self, id_: str) -> str:
+        """TRUTH set: viewers who won within the days that bar them from a round."""
+        return self._of(f"round:{id_}:winners_before")
+
+    def claims(self, id_: str) -> str:
+        """TRUTH hash: viewer -> when he claimed what he had won."""
+        return self._of(f"round:{id_}:claims")
+
+    def results(self, id_: str) -> str:
+        """TRUTH hash: viewer -> his own result as JSON, told behind the event that reveals it."""
+        return self._of(f"round:{id_}:results")
+
+    def round_keys(self, id_: str) -> tuple[str, ...]:
+        """Everything of a round that may be forgotten some time after its end."""
+        return (
+            self.round(id_),
+            self.entries(id_),
+            self.who(id_),
+            self.devices(id_),
+            self.winners_before(id_),
+            self.claims(id_),
+            self.results(id_),
+        )
+
+    @property
+    def inboxes(self) -> str:
+        """TRUTH set: viewers who have private messages that they did not acknowledge."""
+        return self._of("inboxes")
+
+    def inbox(self, viewer: str) -> str:
+        """TRUTH hash: id -> private message as JSON, until it is acknowledged or a day is over."""
+        return self._of(f"inbox:{viewer}")
+
+    @property
     def channel(self) -> str:
         """Channel of the truth: ledger events and private messages."""
         return self._of("told")
@@ -96,6 +165,11 @@ class Keys(NamedTuple):
     def likers(self) -> str:
         """LIVE hash: likes by viewer."""
         return self._of("likers")
+
+    @property
+    def commenters(self) -> str:
+        """LIVE hash: comments by viewer."""
+        return self._of("commenters")
 
     @property
     def like_seconds(self) -> str:

@@ -159,7 +159,7 @@ class Presence:
                         bell.decode()
                         for bells in await scripts.run(self.redis, calls)
                         if isinstance(bells, list)
-                        for bell in bells
+                        for bell in bells[1:]
                     ]
                     await scripts.run(self.redis, [self.lapse(bell) for bell in due])
             except (RedisError, OSError, TimeoutError):

@@ -33,6 +33,7 @@ class View(Struct, frozen=True):
     seq: int
     ctl: int
     board: dict[str, bytes]
+    live: dict[str, bytes]  # rounds
 
 
 class Told(Struct, frozen=True):
@@ -112,12 +113,11 @@ class Rooms:
     async def look(self, room: str) -> View | None:
         at = self.keys(room)
         try:
-            answer = await self.fenced("look", room, [at.meta, at.info, at.board], [])
+            answer = await self.fenced("look", room, [at.meta, at.info, at.board, at.live], [])
         except NoRoom:
             return None
-        epoch, seq, ctl, *info, board = answer
-        pairs = zip(board[::2], board[1::2], strict=True)
-        return View(as_info(room, info), epoch.decode(), seq, ctl, {name.decode(): value for name, value in pairs})
+        epoch, seq, ctl, *info, board, live = answer
+        return View(as_info(room, info), epoch.decode(), seq, ctl, as_fields(board), as_fields(live))
 
     async def everything(self) -> list[RoomInfo]:
         async with self.redis.pipeline(transaction=False) as pipeline:
@@ -187,6 +187,11 @@ def new_epoch() -> str:
 def as_info(room: str, row: Sequence[Any]) -> RoomInfo:
     title, currency, state, created = row
     return RoomInfo(room, title.decode(), currency.decode(), state.decode(), int(created))
+
+
+def as_fields(flat: Sequence[bytes]) -> dict[str, bytes]:
+    """A hash as a script returns it."""
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def as_head(row: Sequence[Any]) -> Head | None:

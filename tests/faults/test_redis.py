@@ -16,7 +16,7 @@ def test_a_killed_valkey_comes_back_and_nothing_told_is_lost(house, valkey):
             for n in range(20):
                 await host.ask("room.notice", text=str(n))
             os.kill(valkey().info()["process_id"], signal.SIGKILL)
-            refused = await ann.say("anyone?", seconds=3)
+            refused = await ann.say("anyone?", within=3)
             assert refused.get("code", "TRY_LATER") == "TRY_LATER"
             await asyncio.to_thread(node.wait_until, "/readyz", 200)
             assert (await retried(lambda: host.ask("room.notice", text="back")))["seq"] == 21

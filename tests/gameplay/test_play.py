@@ -1,12 +1,10 @@
-"""The words of every play: who may do what, what a refusal is, and that a round settles by its arguments alone."""
-
-from collections.abc import Sequence
+"""The words of every play: who may do what, what a refusal is, and what a command may be."""
 
 import msgspec
 import pytest
 from msgspec import UNSET, ValidationError
 
-from gameplay.play import Code, Command, Entry, Event, Limits, Refusal, Role, Round, no_word
+from gameplay.play import Code, Command, Refusal, Role
 
 RANKS = ["viewer", "moderator", "host", "service"]
 
@@ -34,35 +32,6 @@ class OpenGuess(Command, frozen=True, tag="guess.open"):
     needs = Role.HOST
 
     seconds: int = 10
-
-
-class Guessed(Event, frozen=True, tag="guess.closed"):
-    winners: tuple[str, ...] = ()
-
-
-def nearest(opened: OpenGuess, entries: Sequence[Entry], seed: bytes) -> Guessed:
-    target = seed[0]
-    best = min((abs(int(one.word) - target) for one in entries), default=0)
-    return Guessed(tuple(one.viewer for one in entries if abs(int(one.word) - target) == best))
-
-
-ROUND = Round(OpenGuess, Guess, lambda opened: Limits(opened.seconds), nearest, word=lambda guess: str(guess.number))
-
-
-def test_a_round_settles_to_the_same_end_each_time():
-    entries = [Entry("ann", 1, 10, "3"), Entry("bob", 2, 20, "9"), Entry("cat", 3, 30, "7")]
-    ends = {ROUND.settle(ROUND.opens(seconds=5), entries, b"\x08") for _ in range(3)}
-    assert ends == {Guessed(("bob", "cat"))}
-
-
-def test_a_round_keeps_a_word_of_an_entry_or_none():
-    assert ROUND.word(Guess(number=7)) == "7"
-    assert Round(OpenGuess, Guess, lambda _: Limits(1), nearest).word is no_word
-    assert no_word(Guess(number=7)) == ""
-
-
-def test_a_round_has_room_for_everyone_unless_said():
-    assert ROUND.limits(OpenGuess(seconds=30)) == Limits(30, places=0)
 
 
 def test_commands_are_for_viewers_unless_said():

@@ -8,7 +8,7 @@ local function tell(meta, log, outbox, channel, event, fact_id, room, actor, log
     local told = '{"seq":' .. seq .. ',"ts":' .. now .. "," .. string.sub(event, 2)
     redis.call("XADD", log, "MAXLEN", "~", log_length, seq .. "-0", "e", told)
     local epoch = redis.call("HGET", meta, "epoch")
-    redis.call("XADD", outbox, "*", "id", fact_id, "room", room, "epoch", epoch, "actor", actor, "event", told)
+    redis.call("XADD", outbox, "*", "id", fact_id, "room", room, "what", "event", "epoch", epoch, "actor", actor, "event", told)
     redis.call("PUBLISH", channel, '{"epoch":"' .. epoch .. '","seq":' .. seq .. ',"ts":' .. now .. ',"e":' .. told .. "}")
     return { seq, now }
 end

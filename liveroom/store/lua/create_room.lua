@@ -25,7 +25,8 @@ if bar == GONE then
     redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[4], "seq", 0, "ms", now, "ctl", 0)
     redis.call("HSET", KEYS[2], "title", ARGV[2], "currency", ARGV[3], "state", "open", "created", now)
     redis.call("SADD", KEYS[3], ARGV[1])
-    redis.call("XADD", KEYS[4], "*", "id", ARGV[5], "room", ARGV[1], "what", "room.created", "title", ARGV[2])
+    local fact = { "id", ARGV[5], "room", ARGV[1], "what", "room.created", "title", ARGV[2], "currency", ARGV[3] }
+    redis.call("XADD", KEYS[4], "*", "created", now, unpack(fact))
     made = 1
 end
 local info = redis.call("HMGET", KEYS[2], "title", "currency", "state", "created")

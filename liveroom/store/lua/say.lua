@@ -2,13 +2,14 @@
 --
 -- uses  fence
 --
--- KEYS[1...]  once  strings, one for each comment that has an idempotency key: "hash id"
+-- KEYS[1...]  once  strings, one for each comment that has an idempotency key: "hash id"; last commenters, a hash:
+--             viewer -> how many comments
 -- ARGV[1]  crowd channel
 -- ARGV[2]  the blob's head: JSON fields, each with a comma behind it
 -- ARGV[3]  clock time of the server in ms after which nothing is done
 -- ARGV[4]  seconds to remember an idempotency key
--- ARGV[5...]  five for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; whom it
---             names and what they are told, as JSON arrays with commas between them
+-- ARGV[5...]  six for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; whom it
+--             names and what they are told, as JSON arrays with commas between them; who says it
 --
 -- returns  {how many were published, then an id or "" (the key was used for something else) for each with a key}
 --          {-3} too late
@@ -17,7 +18,7 @@ if server_ms() > tonumber(ARGV[3]) then
     return { LATE }
 end
 local shown, named, answers, counted = {}, {}, { 0 }, 0
-for i = 5, #ARGV, 5 do
+for i = 5, #ARGV, 6 do
     local comment, place, hash, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
     local fresh = place == 0 or redis.call("SET", KEYS[place], hash .. " " .. id, "NX", "EX", ARGV[4])
     if place > 0 then
@@ -26,6 +27,7 @@ for i = 5, #ARGV, 5 do
     end
     if fresh then
         counted = counted + 1
+        redis.call("HINCRBY", KEYS[#KEYS], ARGV[i + 5], 1)
     end
     if fresh and comment ~= "" then
         table.insert(shown, comment)

@@ -1,0 +1,96 @@
+"""Keyword count: who says the word, and how often. No draw, no winners."""
+
+from __future__ import annotations
+
+from gameplay.play import (
+    Code,
+    HostCommand,
+    Keyword,
+    Move,
+    Opened,
+    OpenRound,
+    Played,
+    Progress,
+    Reading,
+    Refusal,
+    Round,
+    RoundEvent,
+    Short,
+    Step,
+    closed_by_host,
+    states,
+)
+from gameplay.text import folded, shown
+
+
+class Open(OpenRound, frozen=True, tag="count.open"):
+    keyword: Short
+
+
+class Close(HostCommand, frozen=True, tag="count.close"):
+    pass
+
+
+class Announced(Opened, frozen=True, tag="count.announced"):
+    pass
+
+
+class CountOpened(Opened, frozen=True, tag="count.opened"):
+    keyword: str
+
+
+class Counted(Progress, frozen=True, tag="count.progress"):
+    """So many viewers said it so many times."""
+
+    viewers: int
+    times: int
+
+
+class Closed(RoundEvent, frozen=True, tag="count.closed"):
+    viewers: int
+    times: int
+
+
+def check(opens: Open) -> Refusal | None:
+    if folded(opens.keyword):
+        return None
+    return Refusal(Code.BAD_MESSAGE, {"field": "keyword"}, "nothing is left of the keyword when it is folded")
+
+
+def opening(played: Played[Open], reading: Reading) -> CountOpened:
+    word = shown(played.opens.keyword)
+    return CountOpened(rules=f"Comment “{word}” before the bell, as often as you like.", keyword=word)
+
+
+def keyword(opened: CountOpened) -> Keyword:
+    return Keyword(folded(opened.keyword))
+
+
+def progress(played: Played[Open], reading: Reading) -> Move:
+    again: dict[str, int | None] = {"progress": reading.now + PLAY.progress_ms}
+    if played.entered == played.kept.get("times"):
+        return Move(to="open", bells=again)
+    return Move(
+        to="open", shows=Counted(played.viewers, played.entered), keep={"times": played.entered}, bells=again
+    )
+
+
+def settle(played: Played[Open], reading: Reading) -> Move:
+    return Move(to="closed", tell=Closed(played.viewers, played.entered), bells={"settle": None}, ends=True)
+
+
+PLAY = Round(
+    kind="count",
+    opens=Open,
+    announced=Announced,
+    opened=CountOpened,
+    opening=opening,
+    settle=settle,
+    settle_reads=frozenset(),
+    events=(Counted, Closed),
+    check=check,
+    keyword=keyword,
+    often=True,
+    progress=Step(progress, states("open")),
+    turns={Close: closed_by_host()},
+)

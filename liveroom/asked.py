@@ -1,0 +1,91 @@
+"""A command on its way: who gives it, in which room, when, and how he is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from msgspec import UNSET, Struct, json
+
+from gameplay.play import Command, Refusal, Role
+from liveroom.protocol import encode, refusal_reply
+from liveroom.room import Person, Room
+from liveroom.store.rooms import Rooms
+
+LATEST_MS = 2000  # a command older than that is not done any more
+
+Fields = dict[str, Any]
+Answer = Callable[[bytes], None]
+Done = Fields | Refusal
+
+
+class Actor(Protocol):
+    """Who asks: a viewer's socket, or the caller of an HTTP request."""
+
+    viewer: str
+    name: str
+    role: Role
+    person: Person
+    level: int
+    device: str
+    rtt_ms: float  # of his connection, as the server measured it; 0: not known
+
+    @property
+    def staff(self) -> bool: ...
+
+
+class Caller(Struct, gc=False):
+    """An actor without a socket."""
+
+    viewer: str
+    name: str
+    role: Role
+    person: Person
+    level: int = 0
+    device: str = ""
+    rtt_ms: float = 0
+
+    @property
+    def staff(self) -> bool:
+        return self.role is not Role.VIEWER
+
+
+class Asked(Struct, gc=False):
+    """A command, who gave it where and when (room time in ms), and how he is answered."""
+
+    actor: Actor
+    room: Room
+    command: Command
+    at: float
+    answer: Answer
+    always: bool = False  # HTTP: an `ok` also without a `cid`
+
+    def done(self, fields: Fields) -> None:
+        """Without a `cid` nobody waits for an `ok`."""
+        if self.command.cid is not UNSET:
+            self.answer(encode({"t": "ok", "cid": self.command.cid, **fields}))
+        elif self.always:
+            self.answer(encode({"t": "ok", **fields}))
+
+    def refused(self, refusal: Refusal) -> None:
+        self.answer(encode(refusal_reply(refusal, self.command.cid)))
+
+    def end(self, done: Done) -> None:
+        if isinstance(done, Refusal):
+            self.refused(done)
+        else:
+            self.done(done)
+
+
+def digest(command: Command) -> str:
+    """A hash of what a command asks for, whatever its `cid`."""
+    said = json.decode(encode(command))
+    for name in ("cid", "idem"):
+        said.pop(name, None)
+    return blake2b(json.encode(said, order="sorted"), digest_size=8).hexdigest()
+
+
+def once_key(rooms: Rooms, asked: Asked) -> str:
+    """The key that remembers this intention; the kind of command is part of what it is compared by."""
+    return rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
