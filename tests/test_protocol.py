@@ -327,9 +327,12 @@ def test_a_body_that_is_no_json_is_a_bad_frame():
         read_command(b"t=like.add")
 
 
-def test_only_a_host_tells_notices_and_everything_else_here_is_for_all():
-    assert {kind.__struct_config__.tag for kind in COMMANDS if kind.needs is not Role.VIEWER} == {"room.notice"}
-    assert RoomNotice.needs is Role.HOST
+def test_what_moves_a_round_and_notices_are_the_hosts_and_everything_else_here_is_for_all():
+    needs = {str(kind.__struct_config__.tag): kind.needs for kind in COMMANDS}
+    hosts = "room.notice lottery.open lottery.close lottery.cancel lottery.void quiz.open quiz.close quiz.void"
+    hosts += " sprint.open sprint.close count.open count.close"
+    assert {tag for tag, role in needs.items() if role is Role.HOST} == set(hosts.split())
+    assert set(needs.values()) == {Role.HOST, Role.VIEWER}
 
 
 # errors and closes
