@@ -352,7 +352,8 @@ class Round(Generic[Open]):
 
     def start(self, played: Played[Open], reading: Reading) -> Move:
         """The bell at ``opens_at``."""
-        instead = self.late(played) if reading.now - played.opens_at > OVERDUE_MS else None
+        missed = reading.now - played.opens_at > OVERDUE_MS or reading.now >= played.closes_at
+        instead = self.late(played) if missed else None
         return instead or self.begin(played, reading)
 
     def begin(self, played: Played[Open], reading: Reading) -> Move:

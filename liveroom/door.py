@@ -160,12 +160,12 @@ class Door:
 
     def admit(self, room: Room, joiner: Joiner, part: Mine, homes: int) -> None:
         """One synchronous step, so that no event falls between what is written here and the next tick."""
-        seq, board = room.board
+        seq = room.board.seq
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
             behind = self.hub.since(room, seq)
-            welcome = self.welcome(room, joiner, seq, snapshot(room, board, part.rounds, part.letters))
+            welcome = self.welcome(room, joiner, seq, snapshot(room, part.rounds, part.letters))
         else:
             assert joiner.resume is not None
             behind = [*(event.body for event in missed), *part.letters]

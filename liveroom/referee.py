@@ -135,7 +135,7 @@ class Referee:
             move,
             new,
             by(asked),
-            keyword=keyword_of(play, move.tell),
+            keyword=keyword_of(play, play.opening(played, reading)),
             once="" if command.idem is UNSET else once_key(self.rounds.rooms, asked),
             digest="" if command.idem is UNSET else digest(command),
             not_after=asked.at + LATEST_MS,
@@ -180,17 +180,16 @@ class Referee:
         kept = await self.rounds.read(asked.room.info.id, command.id)
         if kept is None or KINDS[kept.kind] is not ENTERS[type(command)]:
             return NO_SUCH_ROUND
-        answer: asyncio.Future[dict[str, Any] | Refusal] = asyncio.get_running_loop().create_future()
-        heard = Asked(asked.actor, asked.room, command, asked.at, asked.answer)
-        live = OnWall(kept.kind, command.id, kept.played.state, kept.played.ver, kept.played.opened, b"", b"", None)
         if not kept.played.opened_at:
             return wrong_state(kept.played.state, kept.played.ver)
+        answer: asyncio.Future[dict[str, Any] | Refusal] = asyncio.get_running_loop().create_future()
+        live = OnWall(kept.kind, command.id, kept.played.state, kept.played.ver, kept.played.opened, b"", b"", None)
         word = live.play.word(live.opened, command)
         if isinstance(word, Refusal):
             return word
 
         def placed(place: Place, entered: Entered) -> None:
-            answer.set_result(self.placed(heard, live, word, place, entered))
+            answer.set_result(self.placed(asked, live, word, place, entered))
 
         self.admit(asked, live, word, placed, answer.set_result)
         return await answer
@@ -346,15 +345,15 @@ class Referee:
             return
 
     async def step(self, room: str, round_id: str, what: str) -> str | None:
-        """One step; gives the one that follows at once, if any."""
+        """One step; gives the one that follows at once, if any. Who comes second too often lets the bell ring again."""
         for _ in range(TRIES):
             kept = await self.rounds.read(room, round_id)
             step = KINDS[kept.kind].table.get(what) if kept else None
-            if kept is None or step is None or kept.played.state not in step.when:
-                break
-            move = await self.decide(kept, step)
-            if move is None:
-                break
+            due = kept is not None and step is not None and kept.played.state in step.when
+            move = await self.decide(kept, step) if due and kept and step else None
+            if kept is None or move is None:
+                await self.rounds.silence(room, round_id, what)
+                return None
             self.crash(f"before_{what}")
             done = await self.move(kept, move, BELL)
             if isinstance(done, Moved):
@@ -362,7 +361,6 @@ class Referee:
                 return at_once(move)
             if isinstance(done, Refusal):
                 return None
-        await self.rounds.silence(room, round_id, what)
         return None
 
     async def decide(self, kept: Kept, step: Step) -> Move | None:
@@ -378,10 +376,8 @@ class Referee:
             await self.rung(played.room, played.id, what)
 
     async def move(self, kept: Kept, move: Move, who: By, not_after: float = 0) -> Moved | Elsewhere | Refusal:
-        played, play = kept.played, KINDS[kept.kind]
         fact = self.ids.new(self.clock.now_ms())
-        keyword = keyword_of(play, move.tell) or keyword_of(play, played.opened)
-        return await self.rounds.move(played, move, fact, who, keyword=keyword, not_after=not_after)
+        return await self.rounds.move(kept.played, move, fact, who, not_after)
 
     async def read(self, play: Round[Any], played: Played[Any], reads: Iterable[Reads]) -> Reading:
         """What a step asks to be told of the world."""
@@ -527,7 +523,7 @@ def by(asked: Asked) -> By:
 
 def keyword_of(play: Round[Any], opened: Any) -> str:
     """The name under which a keyword is taken in its room; empty where there is none."""
-    word = play.keyword(opened) if isinstance(opened, play.opened) else None
+    word = play.keyword(opened)
     return f"{play.kind} {word.text}" if word else ""
 
 

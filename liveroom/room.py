@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from gameplay.danmaku import Said
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
-from liveroom.wall import OnWall
+from liveroom.wall import EMPTY, OnWall
 
 SHORTEST_MS = 5
 LONGEST_MS = 1000  # a stall of the machine must not make it longer
@@ -134,8 +134,8 @@ class Room:
         self.likes_told = 0
         self.stats_likes = 0
         self.stats_ver = 0
-        self.board: tuple[int, bytes] = (-1, b"")  # the shared truth of a snapshot, as of that seq
-        self.wall: dict[str, OnWall] = {}  # live rounds, as of that seq
+        self.board = EMPTY  # the shared truth of a snapshot
+        self.wall: dict[str, OnWall] = {}  # live rounds as of now
         self.shared_until = 0.0  # room time until which other nodes are thought to publish here too
         self.unused_since = 0.0
         self.shown = self.total = 0  # comments since the last `chat.sampled`

@@ -19,10 +19,10 @@ def board_json(board: Mapping[str, bytes]) -> bytes:
     return b'"pinned":[],"notice":%b,"settings":%b' % (notice, SETTINGS)
 
 
-def snapshot(room: Room, board: bytes, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = ()) -> Raw:
+def snapshot(room: Room, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = ()) -> Raw:
     """The snapshot of a welcome, complete as of what the room's viewers were told; ``mine`` is his part by round."""
     newest = list(room.chat)[-CHAT_SHOWN:]
-    wall = room.wall.values()
+    board, wall = room.board.shown, room.board.rounds.values()
     return Raw(
         b'{"chat":[%b],%b,"rounds":[%b],"next_up":%b,"inbox":[%b]}'
         % (b",".join(newest), board, rounds_json(wall, mine or {}), next_up_json(wall), b",".join(inbox))

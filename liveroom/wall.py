@@ -39,6 +39,16 @@ class OnWall(Struct, gc=False):
         return KINDS[self.kind]
 
 
+class Board(Struct, frozen=True):
+    """What a room shows whoever comes, as of one event: JSON of what all see alike, and the live rounds."""
+
+    seq: int
+    shown: bytes
+    rounds: dict[str, OnWall]
+
+
+EMPTY = Board(-1, b"", {})
+
 read_public = json.Decoder(Public).decode
 OPENED = {
     kind: {"announced": json.Decoder(play.announced).decode, "open": json.Decoder(play.opened).decode}
@@ -57,6 +67,14 @@ def as_on_wall(one: Public) -> OnWall:
     opened: Opened = OPENED[one.kind]["announced" if announced else "open"](one.opened)
     keyword = KINDS[one.kind].keyword(opened) if one.state == "open" else None
     return OnWall(one.kind, one.id, one.state, one.ver, opened, bytes(one.opened), bytes(one.counts), keyword)
+
+
+def just_opened(kind: str, body: bytes) -> OnWall:
+    """A round by the event that opened it, before Redis was asked."""
+    opened: Opened = OPENED[kind]["open"](body)
+    fields: dict[str, Any] = json.decode(body)
+    shown = json.encode({name: value for name, value in fields.items() if name not in ("t", "seq", "ts")})
+    return OnWall(kind, opened.id, "open", 1, opened, shown, b"{}", KINDS[kind].keyword(opened))
 
 
 def rounds_json(wall: Iterable[OnWall], mine: Mapping[str, bytes]) -> bytes:

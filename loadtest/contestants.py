@@ -57,10 +57,10 @@ def peer_say(number: int, text: str) -> bytes:
     ).encode()
 
 
-def token(secret: bytes, viewer: str, role: str, seconds: int = 7200) -> str:
-    """An HS256 JWT for the room under test."""
+def token(secret: bytes, viewer: str, role: str, seconds: int = 7200, room: str = ROOM) -> str:
+    """An HS256 JWT for the room under test, or for another."""
     now = int(time.time())
-    claims = {"sub": viewer, "name": viewer, "room": ROOM, "role": role, "iat": now, "exp": now + seconds}
+    claims = {"sub": viewer, "name": viewer, "room": room, "role": role, "iat": now, "exp": now + seconds}
     body = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({**claims, 'aud': 'liveroom', 'iss': 'liveroom'})}"
     return f"{body}.{unpadded(hmac.digest(secret, body.encode(), 'sha256'))}"
 

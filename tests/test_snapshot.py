@@ -5,18 +5,20 @@ from msgspec import Raw
 
 from liveroom.room import Limits, Room, RoomInfo
 from liveroom.snapshot import board_json, snapshot
+from liveroom.wall import Board
 
 NOTICE = b'{"t":"room.notice","seq":3,"text":"sale at eight","from":"h1"}'
 
 
-def room_with(comments: int) -> Room:
+def room_with(comments: int, **board: bytes) -> Room:
     room = Room(RoomInfo("demo", "Demo", "", "open", 0), "k3f9", 0, Limits())
     room.chat.extend(Raw(b'{"id":%d}' % n) for n in range(comments))
+    room.board = Board(3, board_json(board), {})
     return room
 
 
 def test_an_empty_room_is_shown_as_one():
-    assert msgspec.json.decode(snapshot(room_with(0), board_json({}))) == {
+    assert msgspec.json.decode(snapshot(room_with(0))) == {
         "chat": [],
         "pinned": [],
         "notice": None,
@@ -28,16 +30,16 @@ def test_an_empty_room_is_shown_as_one():
 
 
 def test_the_last_notice_hangs_on_the_board():
-    shown = msgspec.json.decode(snapshot(room_with(0), board_json({"notice": NOTICE, "other": b"5"})))
+    shown = msgspec.json.decode(snapshot(room_with(0, notice=NOTICE, other=b"5")))
     assert shown["notice"] == msgspec.json.decode(NOTICE)
 
 
 def test_the_newest_fifty_comments_are_shown_oldest_first():
-    shown = msgspec.json.decode(snapshot(room_with(60), board_json({})))
+    shown = msgspec.json.decode(snapshot(room_with(60)))
     assert [one["id"] for one in shown["chat"]] == list(range(10, 60))
-    assert len(msgspec.json.decode(snapshot(room_with(50), board_json({})))["chat"]) == 50
+    assert len(msgspec.json.decode(snapshot(room_with(50)))["chat"]) == 50
 
 
 def test_the_inbox_is_ones_own():
-    shown = msgspec.json.decode(snapshot(room_with(1), board_json({}), {}, [b'{"inbox":1}', b'{"inbox":2}']))
+    shown = msgspec.json.decode(snapshot(room_with(1), {}, [b'{"inbox":1}', b'{"inbox":2}']))
     assert shown["inbox"] == [{"inbox": 1}, {"inbox": 2}]

@@ -30,7 +30,7 @@ from liveroom.store.ear import Ear
 from liveroom.store.rooms import Head, Rooms, View
 from liveroom.store.rounds import Rounds
 from liveroom.store.scripts import NoRoom
-from liveroom.wall import read_wall
+from liveroom.wall import EMPTY, Board, just_opened, read_wall
 
 log = structlog.get_logger()
 
@@ -214,11 +214,16 @@ class Feed:
         return None
 
     def take_event(self, room: Room, event: LogEvent) -> None:
-        self.hub.feed(room, event)
         found = OF_ROUND.search(event.body)
-        if found and found[1].decode() in KINDS:
+        kind = found[1].decode() if found else ""
+        if found and kind in KINDS:
+            if found[2] == b"opened":  # known before anybody is told, so that no answer to it is missed
+                with suppress(DecodeError):  # of a newer version: the wall has it in a moment, as far as it can be read
+                    opened = just_opened(kind, event.body)
+                    room.wall = {**room.wall, opened.id: opened}
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
+        self.hub.feed(room, event)
 
     def reveal(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
         """If this event reveals how a round ended, these viewers are told how it ended for them."""
@@ -342,29 +347,30 @@ class Feed:
         if view is None:
             return
         self.repairs += 1
-        room.board = (-1, b"")
+        room.board = EMPTY
         self.hang(room, view)
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
             room.likes, room.viewers = await self.counts(room.info.id)
         room.likes_ver = 0
-        message = encode(Reset(view.epoch, view.seq, snapshot(room, room.board[1])))
+        message = encode(Reset(view.epoch, view.seq, snapshot(room)))
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
 
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
-        if view.seq >= room.board[0]:
-            room.board, room.wall = (view.seq, board_json(view.board)), read_wall(view.live)
+        if view.seq >= room.board.seq:
+            room.wall = read_wall(view.live)
+            room.board = Board(view.seq, board_json(view.board), room.wall)
 
     async def read_board(self, room: Room) -> int:
         """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""
-        if room.board[0] != room.seq:
+        if room.board.seq != room.seq:
             view: View | None = await self.rooms.look(room.info.id)
             if view is not None and view.epoch == room.epoch:
                 self.hang(room, view)
                 if view.seq > room.seq:
                     await self.fill(room)
-        return room.board[0]
+        return room.board.seq
 
     # -- once a second --
 

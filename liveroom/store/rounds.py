@@ -109,7 +109,7 @@ class Rounds:
         raise AssertionError(answer)
 
     async def move(
-        self, played: Played[Any], move: Move, fact: str, by: By, *, keyword: str, not_after: float = 0
+        self, played: Played[Any], move: Move, fact: str, by: By, not_after: float = 0
     ) -> Moved | Elsewhere | Refusal:
         """Move a round on from the version that was read."""
         at = self.rooms.keys(played.room)
@@ -117,7 +117,7 @@ class Rounds:
         letters = [at.inbox(viewer) for viewer, _ in move.letters]
         ends = at.round_keys(played.id) if move.ends else ()
         names = [*self.names(at, played.id), at.inboxes, *letters, *ends]
-        spec = self.spec(at, played, move, fact, by) | {"keyword": keyword}
+        spec = self.spec(at, played, move, fact, by)
         answer = await self.rooms.fenced("move_round", played.room, names, [encode(spec), played.ver, int(not_after)])
         match answer:
             case [0, ver, seq, ts]:

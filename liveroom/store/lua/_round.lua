@@ -49,6 +49,13 @@ local function post(keys, move, epoch, seq)
     end
 end
 
+local function free_keyword(keys, move)
+    local keyword = redis.call("HGET", keys.round, "keyword")
+    if keyword and redis.call("HGET", keys.keywords, keyword) == move.round then
+        redis.call("HDEL", keys.keywords, keyword)
+    end
+end
+
 -- `keys` by name; `move` as store/rounds.py makes it; `before` the version it starts from. Returns {ver, seq, ts}.
 local function change(keys, move, before)
     local now, ver = room_ms(keys.meta), before + 1
@@ -79,9 +86,8 @@ local function change(keys, move, before)
         redis.call("PUBLISH", move.channel, '{"epoch":"' .. epoch .. '","round":"' .. move.round .. '","state":'
             .. string.sub(move.shows, 1, -2) .. ',"ver":' .. ver .. "}}")
     end
-    local taken = move.to == "announced" or move.to == "open"
-    if move.keyword ~= "" and not taken and redis.call("HGET", keys.keywords, move.keyword) == move.round then
-        redis.call("HDEL", keys.keywords, move.keyword)
+    if move.to ~= "announced" and move.to ~= "open" then
+        free_keyword(keys, move)
     end
     if move.ends then
         for _, key in ipairs(keys.ends) do

@@ -51,6 +51,7 @@ local keys = { meta = KEYS[1], log = KEYS[2], outbox = KEYS[3], bells = KEYS[4],
 keys.keywords = KEYS[7]
 if move.keyword ~= "" then
     redis.call("HSET", KEYS[7], move.keyword, move.round)
+    redis.call("HSET", KEYS[6], "keyword", move.keyword)
 end
 if move.series ~= "" then
     redis.call("SADD", KEYS[10], move.round)
