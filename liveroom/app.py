@@ -386,6 +386,7 @@ def announce(settings: Settings, url: str) -> None:
         f"  be the host    {url}/?room=demo&role=host\n"
         f"  in a terminal  {command} watch demo{more}\n"
         f"  say something  {command} send demo room.notice text=hello{more}\n"
+        f"  draw lots      {command} send demo lottery.open prize=cup winners=3 keyword=想要 seconds=60{more}\n"
         f"Ctrl-C stops it.\n"
     )
     sys.stdout.flush()

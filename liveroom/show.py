@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from liveroom.client import Closed, Unanswered, Unreachable, Viewer
+from liveroom.client import Closed, Message, Unanswered, Unreachable, Viewer
 from liveroom.remote import Server, Trouble
 from liveroom.settings import SettingsError
 
@@ -40,6 +40,8 @@ AWAY_SECONDS = 25
 NOTICE_SECONDS = 75
 RETRY_SECONDS = 2
 LEAST_SECONDS = 0.5
+SHARE_WHO_PLAY = 0.8
+THINK_SECONDS = 3
 
 Act = Callable[[Viewer], Awaitable[object]]
 
@@ -84,14 +86,64 @@ GUESTS = [
 HOST = Part("show-host", "host", "Host", (notice, answer), (1, 2), NOTICE_SECONDS / 3, ALL_ALONG)
 
 
+async def enter(viewer: Viewer, opened: Message) -> None:
+    """By comment where there is a keyword, else by the button."""
+    if "keyword" in opened:
+        await viewer.say(opened["keyword"])
+    else:
+        await viewer.ask({"t": "lottery.enter", "id": opened["id"]})
+
+
+async def answer_quiz(viewer: Viewer, opened: Message) -> None:
+    choice = random.randrange(len(opened["choices"]))
+    await viewer.ask({"t": "quiz.answer", "id": opened["id"], "choice": choice})
+
+
+async def cheer(viewer: Viewer, _: Message) -> None:
+    await viewer.ask({"t": "like.add", "n": random.randint(10, 40)})
+
+
+async def say_keyword(viewer: Viewer, opened: Message) -> None:
+    await viewer.say(opened["keyword"])
+
+
+TAKES_PART = {
+    "lottery.opened": enter,
+    "quiz.opened": answer_quiz,
+    "sprint.opened": cheer,
+    "count.opened": say_keyword,
+}
+
+
+async def take_part(viewer: Viewer, opened: Message) -> None:
+    """Most people do, after a moment, if there is still time."""
+    if random.random() < SHARE_WHO_PLAY:
+        left_s = (opened["closes_at"] - opened["opens_at"]) / 1000
+        await asyncio.sleep(min(about(THINK_SECONDS), left_s / 2))
+        with suppress(Unanswered):
+            await TAKES_PART[opened["t"]](viewer, opened)
+
+
+async def act(viewer: Viewer, part: Part) -> None:
+    while True:
+        await asyncio.sleep(about(part.pause_s))
+        with suppress(Unanswered):  # nobody misses one act of many
+            await random.choices(part.acts, part.weights)[0](viewer)
+
+
 async def visit(server: Server, room: str, part: Part) -> None:
-    """Do this and that, for as long as it lasts."""
+    """Do this and that, and take part in what is opened, for as long as it lasts."""
     token = server.mint(part.sub, room, part.role, part.name)
     async with Viewer(server.url, room, token, source="show", profile="min", ping_seconds=0) as viewer:
-        while True:
-            await asyncio.sleep(about(part.pause_s))
-            with suppress(Unanswered):  # nobody misses one act of many
-                await random.choices(part.acts, part.weights)[0](viewer)
+        doing = {asyncio.create_task(act(viewer, part))}
+        try:
+            async for message in viewer:
+                if part.role == "viewer" and message["t"] in TAKES_PART:
+                    doing.add(asyncio.create_task(take_part(viewer, message)))
+        finally:
+            for task in doing:
+                task.cancel()
+            await asyncio.gather(*doing, return_exceptions=True)
 
 
 async def come_and_go(server: Server, room: str, part: Part) -> None:

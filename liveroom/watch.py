@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from liveroom import telling
 from liveroom.client import Closed, Message, Unanswered, Unreachable, Viewer
 from liveroom.remote import Server, trouble
 
@@ -39,6 +40,7 @@ class Screen:
         self.title = ""
         self.viewers = self.likes = 0
         self.typed = ""
+        self.rounds: dict[str, str] = {}  # the newest of each kind
         self.told: dict[str, Callable[[Message], None]] = {
             "welcome": self.on_welcome,
             "room.reset": self.on_reset,
@@ -56,6 +58,11 @@ class Screen:
     def show(self, message: Message) -> None:
         if told := self.told.get(message["t"]):
             told(message)
+        elif line := telling.line(message):
+            self.say(line, "bold cyan")
+        kind, _, verb = str(message["t"]).partition(".")
+        if verb == "opened":
+            self.rounds[kind] = message["id"]
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(printable(text), style), soft_wrap=True)
@@ -67,8 +74,14 @@ class Screen:
         self.on_reset(message)
 
     def on_reset(self, message: Message) -> None:
-        for comment in (message.get("snapshot") or {}).get("chat", [])[-SHOWN_HISTORY:]:
+        snapshot = message.get("snapshot") or {}
+        for comment in snapshot.get("chat", [])[-SHOWN_HISTORY:]:
             self.on_comment(comment)
+        for live in snapshot.get("rounds", []):
+            if live["state"] == "open":
+                self.show({"t": f"{live['kind']}.opened", **live["opened"]})
+        for letter in snapshot.get("inbox", []):
+            self.show(letter)
 
     def on_stats(self, message: Message) -> None:
         self.viewers, self.likes = message["viewers"], max(self.likes, message["likes"])
@@ -149,13 +162,16 @@ def unedited(terminal: int) -> Iterator[None]:
 
 async def comment(viewer: Viewer, screen: Screen, text: str) -> None:
     with suppress(Closed):  # whoever shows the room says so
+        command = telling.typed(text, screen.rounds) if text.startswith("/") else None
         try:
-            reply = await viewer.say(text)
+            reply = await (viewer.ask(command) if command else viewer.say(text))
         except Unanswered:
             screen.say("not answered: perhaps it was not said", "red")
             return
         if reply["t"] == "error":
             screen.say(f"{reply['code']}: {reply['message']}", "red")
+        elif "receipt" in reply:
+            screen.say(f"you are in, number {reply['receipt']['n']}", "bold cyan")
 
 
 def read_keys(viewer: Viewer, screen: Screen, talk: asyncio.TaskGroup, terminal: int) -> None:

@@ -11,8 +11,10 @@ from liveroom.remote import Trouble
 # Text even where they look like a number.
 TEXT_FIELDS = {
     *("text", "title", "name", "reason", "prize", "item", "keyword", "question", "explain"),
+    "series",
     *("id", "viewer", "hold", "reply_to", "to", "idem", "mode", "currency"),
 }
+LIST_FIELDS = {"choices", "levels"}  # also with commas between
 
 
 def argument(word: str) -> tuple[str, Any]:
@@ -20,6 +22,8 @@ def argument(word: str) -> tuple[str, Any]:
     key, equals, text = word.partition("=")
     if not (key and equals):
         raise Trouble(f"{word!r} is no argument of a command: write key=value")
+    if key in LIST_FIELDS and not text.startswith("["):
+        return key, [value(part) if key == "levels" else part for part in text.split(",")]
     return key, text if key in TEXT_FIELDS else value(text)
 
 
