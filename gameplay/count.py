@@ -76,7 +76,7 @@ def progress(played: Played[Open], reading: Reading) -> Move:
 
 
 def settle(played: Played[Open], reading: Reading) -> Move:
-    return Move(to="closed", tell=Closed(played.viewers, played.entered), bells={"settle": None}, ends=True)
+    return Move(to="settled", tell=Closed(played.viewers, played.entered), bells={"settle": None}, ends=True)
 
 
 PLAY = Round(
@@ -92,5 +92,5 @@ PLAY = Round(
     keyword=keyword,
     often=True,
     progress=Step(progress, states("open")),
-    turns={Close: closed_by_host()},
+    turns={Close: closed_by_host("settled")},
 )

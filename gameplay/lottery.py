@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from itertools import accumulate
+from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gameplay.eligible import Eligible, malformed
@@ -45,6 +47,7 @@ from gameplay.play import (
 from gameplay.text import folded, shown
 
 LISTED = 50  # winners and alternates that the room is told; the rest is in the proof
+WINNERS_BYTES, BENCH_BYTES = 9 * 1024, 5 * 1024  # of them, for an event has at most 16 KiB
 RANKS_TOLD = 10_000  # with more entries a rank is told to those who ask
 NO_BEACON = ""
 BELL_AFTER_CLAIM = GRACE_MS + 100
@@ -127,6 +130,9 @@ class Waiting(Struct, frozen=True):
     viewer: str
     name: str
     tag: str
+
+
+Person = TypeVar("Person", Winner, Waiting)
 
 
 class Proof(Struct, frozen=True):
@@ -267,9 +273,9 @@ def progress(played: Played[Open], reading: Reading) -> Move | None:
     n += len(reading.entries)
     return Move(
         to="open",
-        shows=Entrants(entrants=played.entered, n=n, head=head.hex()),
+        shows=Entrants(entrants=max(n, played.entered), n=n, head=head.hex()),
         keep={"n": n, "head": head.hex(), "told": True},
-        bells={"progress": reading.now + (PLAY.progress_ms if n == played.entered else 0)},
+        bells={"progress": 0 if n < played.entered else reading.now + PLAY.progress_ms},
     )
 
 
@@ -281,8 +287,10 @@ def head_so_far(played: Played[Open]) -> tuple[int, bytes]:
 # --- the draw --------------------------------------------------------------------------------------
 
 
-def freeze(played: Played[Open], reading: Reading) -> Move:
-    """Tell the root over all entries, before the seed."""
+def freeze(played: Played[Open], reading: Reading) -> Move | None:
+    """Tell the root over all entries, once, before the seed."""
+    if "root" in played.kept:
+        return None
     leaves = [leaf(played.id, ticket) for ticket in tickets(reading.entries)]
     root, head = merkle_root(leaves).hex(), chain(first_head(played.id), leaves).hex()
     return Move(
@@ -300,8 +308,10 @@ def order(played: Played[Open], reading: Reading) -> list[Entry]:
     return [reading.entries[ticket.n - 1] for ticket in places]
 
 
-def draw(played: Played[Open], reading: Reading) -> Move:
+def draw(played: Played[Open], reading: Reading) -> Move | None:
     """Nothing but what was told before, and the seed, decides who wins."""
+    if "root" not in played.kept:
+        return None
     if commitment(played.id, reading.seed) != played.opened.commit:
         return voided(played, reading, "the seed of this draw is lost: the server's draw key was changed")
     ranking, opens = order(played, reading), played.opens
@@ -309,9 +319,9 @@ def draw(played: Played[Open], reading: Reading) -> Move:
     bench = ranking[opens.winners : opens.winners + alternates(opens)]
     text = proof(played, reading.seed, reading.entries, lucky, bench)
     drawn = Drawn(
-        winners=tuple(winner(entry, opens) for entry in lucky[:LISTED]),
+        winners=listed([winner(entry, opens) for entry in lucky], WINNERS_BYTES),
         winners_total=len(lucky),
-        alternates=tuple(Waiting(one.viewer, one.name, one.tag) for one in bench[:LISTED]),
+        alternates=listed([Waiting(one.viewer, one.name, one.tag) for one in bench], BENCH_BYTES),
         seed=reading.seed.hex(),
         proof=Proof(f"/v1/rooms/{played.room}/rounds/{played.id}/proof", hashlib.sha256(text).hexdigest()),
         undersubscribed=len(ranking) < opens.winners,
@@ -334,6 +344,12 @@ def draw(played: Played[Open], reading: Reading) -> Move:
         results=ranks_of(ranking) if len(ranking) <= RANKS_TOLD else {},
         wins=[win(holder, place, opens) for place, holder in enumerate(holders, 1)],
     )
+
+
+def listed(those: Sequence[Person], most_bytes: int) -> tuple[Person, ...]:
+    """As many of the first as are told and as fit."""
+    sizes = accumulate(len(msgspec.json.encode(one)) + 1 for one in those[:LISTED])
+    return tuple(one for one, size in zip(those, sizes, strict=False) if size <= most_bytes)
 
 
 def ranks_of(ranking: Sequence[Entry]) -> dict[str, Result]:
@@ -421,7 +437,7 @@ def claims(played: Played[Open], reading: Reading) -> Move:
 
 def may_claim(played: Played[Open], viewer: str, at: int) -> int | Refusal:
     """Until when a winner may claim."""
-    if played.state != "drawn":
+    if played.state not in ("drawn", "settled"):
         return Refusal(Code.ROUND_STATE, {"state": played.state, "ver": played.ver}, f"the round is {played.state}")
     until = next((one[3] for one in played.kept["holders"] if one[0] == viewer), None)
     if until is None:
@@ -441,7 +457,7 @@ def replace(played: Played[Open], reading: Reading, kept: list[Any], lost: list[
         to="drawn",
         tell=Replaced(
             tuple(one[2] for one in lost[:LISTED]),
-            tuple(Winner(one[0], one[1], one[2], prize) for one in coming[:LISTED]),
+            listed([Winner(one[0], one[1], one[2], prize) for one in coming], WINNERS_BYTES),
             why,
         ),
         keep={"holders": kept + coming, "bench": bench[gone:], "given": given + len(coming), "looked": True},
@@ -469,7 +485,13 @@ def void(played: Played[Open], reading: Reading, command: Void) -> Move:
 
 def voided(played: Played[Open], reading: Reading, reason: str) -> Move:
     """The seed is told, so that everybody can see what the draw would have been."""
-    return Move(to="voided", tell=Voided(reason, reading.seed.hex()), bells=dict.fromkeys(BELLS), ends=True)
+    return Move(
+        to="voided",
+        tell=Voided(reason, played.kept.get("seed", reading.seed.hex())),
+        bells=dict.fromkeys(BELLS),
+        loses=[holder[0] for holder in played.kept.get("holders", ())],
+        ends=True,
+    )
 
 
 def late(played: Played[Open]) -> Move | None:

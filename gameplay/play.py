@@ -295,7 +295,8 @@ class Round(Generic[Open]):
     """A play that opens, is entered once by each viewer, closes and settles.
 
     All its functions are pure, so that any node that does a step again after a crash comes to the same result.
-    ``opening`` says what the room is told and must leak nothing; ``settle`` sees all entries, of a closed round.
+    ``opening`` says what the room is told and must leak nothing; ``settle`` sees all entries of a round in the state
+    "closed", and must move it on to another, for it may be asked twice.
     """
 
     kind: str  # the noun of its messages
@@ -303,7 +304,7 @@ class Round(Generic[Open]):
     announced: type[Opened]
     opened: type[Opened]
     opening: Callable[[Played[Open], Reading], Opened]
-    settle: Callable[[Played[Open], Reading], Move]
+    settle: Callable[[Played[Open], Reading], Move | None]
     settle_reads: frozenset[Reads] = frozenset({"entries"})
     events: tuple[type[Event], ...] = ()  # besides those two
     check: Callable[[Open], Refusal | None] = nothing  # what types cannot say of the opening command

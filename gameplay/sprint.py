@@ -107,7 +107,7 @@ def settle(played: Played[Open], reading: Reading) -> Move:
     levels, passed = (*opens.levels, opens.target), played.kept.get("passed", 0)
     if passed < len(levels) and likes >= levels[passed]:
         return Move(to="closed", tell=Reached(levels[passed]), keep={"passed": passed + 1}, bells={"settle": 0})
-    return Move(to="closed", tell=Closed(likes, passed == len(levels)), bells={"settle": None}, ends=True)
+    return Move(to="settled", tell=Closed(likes, passed == len(levels)), bells={"settle": None}, ends=True)
 
 
 PLAY = Round(
@@ -122,5 +122,5 @@ PLAY = Round(
     check=check,
     progress=Step(progress, states("open"), frozenset({"likes"})),
     progress_ms=500,
-    turns={Close: closed_by_host()},
+    turns={Close: closed_by_host("settled")},
 )
