@@ -12,11 +12,13 @@ from gameplay.play import (
     Played,
     Progress,
     Reading,
+    Reason,
     Refusal,
     Round,
     RoundEvent,
     Short,
     Step,
+    Turn,
     closed_by_host,
     states,
 )
@@ -29,6 +31,10 @@ class Open(OpenRound, frozen=True, tag="count.open"):
 
 class Close(HostCommand, frozen=True, tag="count.close"):
     pass
+
+
+class Cancel(HostCommand, frozen=True, tag="count.cancel"):
+    reason: Reason
 
 
 class Announced(Opened, frozen=True, tag="count.announced"):
@@ -49,6 +55,10 @@ class Counted(Progress, frozen=True, tag="count.progress"):
 class Closed(RoundEvent, frozen=True, tag="count.closed"):
     viewers: int
     times: int
+
+
+class Cancelled(RoundEvent, frozen=True, tag="count.cancelled"):
+    reason: str
 
 
 def check(opens: Open) -> Refusal | None:
@@ -79,6 +89,11 @@ def settle(played: Played[Open], reading: Reading) -> Move:
     return Move(to="settled", tell=Closed(played.viewers, played.entered), bells={"settle": None}, ends=True)
 
 
+def cancel(played: Played[Open], reading: Reading, command: Cancel) -> Move:
+    bells = dict.fromkeys(("open", "close", "progress"))
+    return Move(to="cancelled", tell=Cancelled(shown(command.reason)), bells=bells, ends=True)
+
+
 PLAY = Round(
     kind="count",
     opens=Open,
@@ -87,10 +102,13 @@ PLAY = Round(
     opening=opening,
     settle=settle,
     settle_reads=frozenset(),
-    events=(Counted, Closed),
+    events=(Counted, Closed, Cancelled),
     check=check,
     keyword=keyword,
     often=True,
     progress=Step(progress, states("open")),
-    turns={Close: closed_by_host("settled")},
+    turns={
+        Close: closed_by_host("settled"),
+        Cancel: Turn(cancel, states("announced", "open"), states("cancelled")),
+    },
 )

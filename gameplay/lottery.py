@@ -257,7 +257,8 @@ def eligible(opened: LotteryOpened) -> Eligible | None:
 def receipt(own: Own) -> dict[str, Any]:
     """Complete at once; the next head that is told with ``n`` or more binds it."""
     ticket = Ticket(own.n, own.tag)
-    return {"receipt": {"n": own.n, "tag": own.tag, "weight": ticket.weight, "leaf": leaf(own.round, ticket).hex()}}
+    proves = {"n": own.n, "tag": own.tag, "weight": ticket.weight, "leaf": leaf(own.round, ticket).hex()}
+    return {"receipt": {**proves, "draw": own.round}}
 
 
 def tickets(entries: Iterable[Entry], first: int = 1) -> list[Ticket]:

@@ -16,14 +16,17 @@ from gameplay.play import (
     Played,
     Progress,
     Reading,
+    Reason,
     Refusal,
     Round,
     RoundEvent,
     Step,
+    Turn,
     closed_by_host,
     closing,
     states,
 )
+from gameplay.text import shown
 
 Likes = Annotated[int, Meta(ge=1, le=10**9)]
 
@@ -35,6 +38,10 @@ class Open(OpenRound, frozen=True, tag="sprint.open"):
 
 class Close(HostCommand, frozen=True, tag="sprint.close"):
     pass
+
+
+class Cancel(HostCommand, frozen=True, tag="sprint.cancel"):
+    reason: Reason
 
 
 class Announced(Opened, frozen=True, tag="sprint.announced"):
@@ -60,6 +67,10 @@ class Reached(RoundEvent, frozen=True, tag="sprint.reached"):
 class Closed(RoundEvent, frozen=True, tag="sprint.closed"):
     likes: int
     reached: bool  # the target
+
+
+class Cancelled(RoundEvent, frozen=True, tag="sprint.cancelled"):
+    reason: str
 
 
 def check(opens: Open) -> Refusal | None:
@@ -110,6 +121,11 @@ def settle(played: Played[Open], reading: Reading) -> Move:
     return Move(to="settled", tell=Closed(likes, passed == len(levels)), bells={"settle": None}, ends=True)
 
 
+def cancel(played: Played[Open], reading: Reading, command: Cancel) -> Move:
+    bells = dict.fromkeys(("open", "close", "progress"))
+    return Move(to="cancelled", tell=Cancelled(shown(command.reason)), bells=bells, ends=True)
+
+
 PLAY = Round(
     kind="sprint",
     opens=Open,
@@ -118,9 +134,12 @@ PLAY = Round(
     opening=opening,
     settle=settle,
     settle_reads=frozenset({"likes"}),
-    events=(Run, Reached, Closed),
+    events=(Run, Reached, Closed, Cancelled),
     check=check,
     progress=Step(progress, states("open"), frozenset({"likes"})),
     progress_ms=500,
-    turns={Close: closed_by_host("settled")},
+    turns={
+        Close: closed_by_host("settled"),
+        Cancel: Turn(cancel, states("announced", "open"), states("cancelled")),
+    },
 )

@@ -183,7 +183,8 @@ class Referee:
         if not kept.played.opened_at:
             return wrong_state(kept.played.state, kept.played.ver)
         answer: asyncio.Future[dict[str, Any] | Refusal] = asyncio.get_running_loop().create_future()
-        live = OnWall(kept.kind, command.id, kept.played.state, kept.played.ver, kept.played.opened, b"", b"", None)
+        played = kept.played
+        live = OnWall(kept.kind, played.id, played.state, played.ver, played.opened, b"", b"", b"", None)
         word = live.play.word(live.opened, command)
         if isinstance(word, Refusal):
             return word
@@ -452,7 +453,8 @@ class Referee:
         played, play = kept.played, KINDS[kept.kind]
         about = {"kind": kept.kind, "id": round_id, "state": played.state, "ver": played.ver}
         counts = {"entered": played.entered, "viewers": played.viewers}
-        return {**about, "opened": played.opened, "counts": counts, "mine": await self.own_part(play, played, viewer)}
+        mine = await self.own_part(play, played, viewer)
+        return {**about, "opened": played.opened, "counts": counts, "result": Raw(kept.result), "mine": mine}
 
     async def own_part(self, play: Round[Any], played: Played[Any], viewer: str) -> dict[str, Any] | None:
         """What a viewer has in a round: his entry, and his result once it is told."""

@@ -20,6 +20,7 @@ class Public(Struct, frozen=True):
     ver: int
     opened: Raw
     counts: Raw
+    result: Raw = Raw(b"null")
 
 
 class OnWall(Struct, gc=False):
@@ -32,6 +33,7 @@ class OnWall(Struct, gc=False):
     opened: Opened
     shown: bytes  # JSON of what was opened
     counts: bytes
+    result: bytes  # JSON of what was told of its end, before it is settled
     keyword: Keyword | None
 
     @property
@@ -66,7 +68,8 @@ def as_on_wall(one: Public) -> OnWall:
     announced = one.state == "announced"
     opened: Opened = OPENED[one.kind]["announced" if announced else "open"](one.opened)
     keyword = KINDS[one.kind].keyword(opened) if one.state == "open" else None
-    return OnWall(one.kind, one.id, one.state, one.ver, opened, bytes(one.opened), bytes(one.counts), keyword)
+    shown, counts, result = bytes(one.opened), bytes(one.counts), bytes(one.result)
+    return OnWall(one.kind, one.id, one.state, one.ver, opened, shown, counts, result, keyword)
 
 
 def just_opened(kind: str, body: bytes) -> OnWall:
@@ -74,13 +77,13 @@ def just_opened(kind: str, body: bytes) -> OnWall:
     opened: Opened = OPENED[kind]["open"](body)
     fields: dict[str, Any] = json.decode(body)
     shown = json.encode({name: value for name, value in fields.items() if name not in ("t", "seq", "ts")})
-    return OnWall(kind, opened.id, "open", 1, opened, shown, b"{}", KINDS[kind].keyword(opened))
+    return OnWall(kind, opened.id, "open", 1, opened, shown, b"{}", b"null", KINDS[kind].keyword(opened))
 
 
 def rounds_json(wall: Iterable[OnWall], mine: Mapping[str, bytes]) -> bytes:
     """The rounds of a snapshot; ``mine`` is the viewer's own part by round, as JSON."""
     return b",".join(
-        b'{"kind":"%b","id":"%b","state":"%b","ver":%d,"opened":%b,"counts":%b,"mine":%b}'
+        b'{"kind":"%b","id":"%b","state":"%b","ver":%d,"opened":%b,"counts":%b,"result":%b,"mine":%b}'
         % (
             one.kind.encode(),
             one.id.encode(),
@@ -88,6 +91,7 @@ def rounds_json(wall: Iterable[OnWall], mine: Mapping[str, bytes]) -> bytes:
             one.ver,
             one.shown,
             one.counts,
+            one.result,
             mine.get(one.id, b"null"),
         )
         for one in wall

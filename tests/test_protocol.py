@@ -330,7 +330,7 @@ def test_a_body_that_is_no_json_is_a_bad_frame():
 def test_what_moves_a_round_and_notices_are_the_hosts_and_everything_else_here_is_for_all():
     needs = {str(kind.__struct_config__.tag): kind.needs for kind in COMMANDS}
     hosts = "room.notice lottery.open lottery.close lottery.cancel lottery.void quiz.open quiz.close quiz.void"
-    hosts += " sprint.open sprint.close count.open count.close"
+    hosts += " sprint.open sprint.close sprint.cancel count.open count.close count.cancel"
     assert {tag for tag, role in needs.items() if role is Role.HOST} == set(hosts.split())
     assert set(needs.values()) == {Role.HOST, Role.VIEWER}
 

@@ -59,6 +59,8 @@ def routes(settings: Settings, now_s: Callable[[], float]) -> list[Route]:
         Route("/dev/token", token),
         Route("/", page("index.html")),
         Route("/page.js", page("page.js")),
+        Route("/rounds.js", page("rounds.js")),
+        Route("/verify.js", page("verify.js")),
         Route("/page.css", page("page.css")),
     ]
 

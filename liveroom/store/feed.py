@@ -359,8 +359,9 @@ class Feed:
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
         if view.seq >= room.board.seq:
-            room.wall = read_wall(view.live)
-            room.board = Board(view.seq, board_json(view.board), room.wall)
+            room.board = Board(view.seq, board_json(view.board), read_wall(view.live))
+        if view.seq >= room.seq or view.epoch != room.epoch:  # else what was heard meanwhile is newer
+            room.wall = room.board.rounds
 
     async def read_board(self, room: Room) -> int:
         """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""

@@ -63,7 +63,8 @@ class Kept(Struct, frozen=True):
     kind: str
     played: Played[Any]
     by: str
-    counts: bytes
+    counts: bytes  # JSON, as is the next
+    result: bytes
 
 
 class Rounds:
@@ -114,7 +115,7 @@ class Rounds:
         """Move a round on from the version that was read."""
         at = self.rooms.keys(played.room)
         await self.write_results(at, played.id, move)
-        letters = [at.inbox(viewer) for viewer, _ in move.letters]
+        letters = [at.inbox(viewer) for viewer in (*(one for one, _ in move.letters), *move.loses)]
         ends = at.round_keys(played.id) if move.ends else ()
         names = [*self.names(at, played.id), at.inboxes, *letters, *ends]
         spec = self.spec(at, played, move, fact, by)
@@ -148,6 +149,8 @@ class Rounds:
         fields |= {"opens_at": str(played.opens_at), "closes_at": str(move.closes_at or played.closes_at)}
         if opened:
             fields["opened"] = encode(without(tell, "t")).decode()
+        if isinstance(move.tell, ROUNDS[type(played.opens)].reveals):
+            fields["result"] = encode(without(tell, "t", "id")).decode()
         if shows is not None:
             fields["counts"] = encode(without(shows, "t", "id", "ver")).decode()
         return {
@@ -159,9 +162,11 @@ class Rounds:
             "event": "" if tell is None else encode(tell).decode(),
             "shows": "" if shows is None else encode(shows).decode(),
             "bells": {what: -1 if due is None else int(due) for what, due in move.bells.items()},
-            "letters": [letter(viewer, one, played.id, f"{fact}{n}") for n, (viewer, one) in enumerate(move.letters)],
+            "letters": [letter(viewer, one, played.id) for viewer, one in move.letters],
+            "prize": f"{played.id}.won",
             "wins": encode(move.wins).decode() if move.wins else "",
             "loses": encode(move.loses).decode() if move.loses else "",
+            "losers": len(move.loses),
             "ends": move.ends,
             "fact": fact,
             "by": by.actor,
@@ -288,11 +293,13 @@ class Rounds:
 
     async def own(self, room: str, viewers: Sequence[str], rounds: Sequence[str]) -> dict[str, list[bytes | None]]:
         """For each of these rounds what each of these viewers has in it, as ``who`` keeps it."""
+        if not (viewers and rounds):
+            return {}
         at = self.rooms.keys(room)
         async with self.redis.pipeline(transaction=False) as pipeline:
             for one in rounds:
                 pipeline.hmget(at.who(one), list(viewers))
-            rows = await pipeline.execute() if rounds and viewers else []
+            rows = await pipeline.execute()
         return dict(zip(rounds, rows, strict=True))
 
     async def results(self, room: str, round_id: str, viewers: Sequence[str]) -> list[bytes | None]:
@@ -391,7 +398,7 @@ def as_kept(room: str, round_id: str, fields: dict[bytes, bytes], entries: int, 
         viewers=viewers,
         kept=json.decode(fields[b"kept"]),
     )
-    return Kept(kind, played, fields[b"by"].decode(), fields.get(b"counts", b"{}"))
+    return Kept(kind, played, fields[b"by"].decode(), fields.get(b"counts", b"{}"), fields.get(b"result", b"null"))
 
 
 def identified(event: Any, round_id: str) -> Any:
@@ -403,5 +410,8 @@ def without(event: RoundEvent | Progress, *names: str) -> dict[str, Any]:
     return {name: value for name, value in to_builtins(event).items() if name not in names}
 
 
-def letter(viewer: str, event: RoundEvent, round_id: str, inbox: str) -> tuple[str, str, str]:
-    return viewer, inbox, encode(to_builtins(identified(event, round_id)) | {"inbox": inbox}).decode()
+def letter(viewer: str, event: RoundEvent, round_id: str) -> tuple[str, str, str]:
+    """To whom, its id in his inbox (of the round and what it is), and its JSON."""
+    said: dict[str, Any] = to_builtins(identified(event, round_id))
+    inbox = f"{round_id}.{said['t'].partition('.')[2]}"
+    return viewer, inbox, encode({**said, "inbox": inbox}).decode()

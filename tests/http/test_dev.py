@@ -75,6 +75,7 @@ def test_any_name_makes_a_token_that_works(node: Node, name: str):
 
 def test_the_page_runs_no_script_but_its_own(node: Node):
     kinds = {"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
+    kinds |= dict.fromkeys(["/rounds.js", "/verify.js"], "text/javascript")
     for path, kind in kinds.items():
         answer = ask(node, "GET", path)
         assert answer.status == 200
@@ -107,7 +108,8 @@ def test_without_dev_there_is_no_page_and_no_token(tmp_path: Path):
     node.process, node.log = process, log
     try:
         node.url = node.wait_for_url()
-        for path in ("/", "/page.js", "/page.css", "/dev/token", "/dev/token?room=demo&role=host"):
+        page = ("/", "/page.js", "/rounds.js", "/verify.js", "/page.css")
+        for path in (*page, "/dev/token", "/dev/token?room=demo&role=host"):
             assert ask(node, "GET", path).status == 404
         assert ask(node, "GET", "/livez").status == 200
         assert SECRET not in node.said

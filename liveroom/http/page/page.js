@@ -1,21 +1,30 @@
 // One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
+import * as rounds from './rounds.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
   4502: 'You are banned from this room', 4503: 'Opened elsewhere, stopped here', 4504: 'This room is closed or does not exist' };
 const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is too long.', DUPLICATE: 'You have just said that.',
   MUTED: 'You are muted.', ROOM_MUTED: 'Comments are off.', MEMBERS_ONLY: 'Only members may comment now.', OFFLINE: 'Not connected.',
   WORD_BLOCKED: 'A word in it is not allowed here.', NOT_ALLOWED: 'Your role may not do that.', ROOM_CLOSED: 'This room is closed.',
   SLOW_MODE: 'Slow mode is on.', RATE_LIMITED: 'That was a little fast.', TRY_LATER: 'The room cannot take it right now.',
-  INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
+  ROUND_CLOSED: 'That was too late: it is closed.', ROUND_STATE: m => `That does not go now: the round is ${m.params.state}.`,
+  ALREADY_ANSWERED: 'Your first answer counts.', NO_SUCH_CHOICE: 'There is no such choice.', NO_SUCH_ROUND: 'There is no such round.',
+  KEYWORD_TAKEN: 'Another open round has this keyword.', NOT_ELIGIBLE: m => `You cannot take part. It asks for: ${rounds.lacking(m.params.missing)}.`,
+  BAD_MESSAGE: m => `Please check ${m.params.field ?? 'that'}: ${m.params.why ?? m.message}.`, INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
 const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
 const short = new Intl.NumberFormat('en', { notation: 'compact' }), upTo = n => Math.random() * n, waiting = new Map();
 const query = new URLSearchParams(location.search), room = query.get('room') || 'demo', role = query.get('role') || 'viewer';
 const name = query.get('name') || (sessionStorage['liveroom.name'] ||= `Guest ${1000 + Math.floor(upTo(9000))}`);
+// A reload is the same person: `sub` is the id that the token is asked for
+const sub = query.get('sub') || (sessionStorage[`liveroom.${role}`] ||= `${role[0]}_${Math.random().toString(36).slice(2)}`);
 // Connection: `since` the welcome (Infinity before it), `heard` anything at all; `waiting` holds by cid who wants the reply
+// Clock: room time is performance.now() + `offset`, that of the quickest of the last 8 `pongs`
+let offset = 0, pongs = [];
+const now = () => performance.now() + offset;
 let socket, token, epoch, seq, vers, me, heard, cid = 0, silence = 30000, since = Infinity, tries = 0, renewed = false, bye = 0;
 async function connect() {
   show('connecting', 'Connecting…');
   const read = answer => (answer.ok ? answer.json() : { refused: answer.status < 500 });
-  const got = token ? { token } : await fetch(`/dev/token?${new URLSearchParams({ room, role, name })}`).then(read).catch(() => ({}));
+  const got = token ? { token } : await fetch(`/dev/token?${new URLSearchParams({ room, role, name, sub })}`).then(read).catch(() => ({}));
   if (!(token = got.token)) return got.refused ? show('stopped', STOPS[4500]) : again();
   const mine = new WebSocket(`${location.origin.replace('http', 'ws')}/v1/rooms/${encodeURIComponent(room)}/ws`, 'liveroom.v1.json');
   [socket, heard] = [mine, Date.now()];
@@ -42,7 +51,12 @@ function send(command, done = () => {}) {
   waiting.set(++cid, done); socket.send(JSON.stringify({ ...command, cid }));
 }
 function ping(sent = performance.now()) {
-  send({ t: 'time.ping', c0: sent }, m => { if (m.c0) $('rtt').textContent = `${Math.ceil(performance.now() - sent)} ms`; });
+  send({ t: 'time.ping', c0: sent }, ({ c0, s1, s2 }) => {
+    if (c0 === undefined) return;
+    const rtt = performance.now() - sent;
+    pongs = [...pongs, { rtt, offset: (s1 + s2) / 2 - sent - rtt / 2 }].slice(-8);
+    offset = pongs.reduce((a, b) => (b.rtt < a.rtt ? b : a)).offset; $('rtt').textContent = `${Math.ceil(rtt)} ms`;
+  });
 }
 setInterval(() => since < Infinity && ping(), 5000);
 setInterval(() => socket && Date.now() - heard > silence && leave(4002), 1000);
@@ -56,18 +70,19 @@ function take(m) {
     if (m.seq > seq + 1) return leave(1006); // a gap: the resume fills it
     seq = m.seq;
   } else if (m.ver !== undefined) {
-    if (m.ver < vers[m.t]) return;
-    vers[m.t] = m.ver;
+    const what = `${m.t} ${m.id ?? ''}`;
+    if (m.ver < vers[what]) return;
+    vers[what] = m.ver;
   }
-  if (Object.hasOwn(ON, m.t)) ON[m.t](m);
+  if (Object.hasOwn(ON, m.t)) ON[m.t](m); else rounds.hear(m);
 }
 const ON = {
   'room.reset': begin, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
-    [me, since, silence] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms];
+    [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
     show('live', 'Live'); tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host';
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
@@ -87,7 +102,7 @@ function begin(m) {
   [epoch, seq, vers] = [m.epoch, m.seq, {}];
   if (!m.snapshot) return;
   seen.clear(); unpainted.length = 0; $('chat').replaceChildren();
-  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); m.snapshot.inbox?.forEach(take);
+  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); rounds.begin(m.snapshot); m.snapshot.inbox?.forEach(take);
 }
 function show(state, words) { document.body.dataset.state = state; $('state').firstChild.textContent = words; $('rtt').textContent = ''; }
 function notice(n) { $('notice').textContent = n?.text ?? ''; }
@@ -95,8 +110,10 @@ function tally(m) { for (const key of ['viewers', 'likes', 'rate']) if (key in m
 function flash(id, words, ms) {
   clearTimeout($(id).timer); $(id).textContent = words; $(id).timer = setTimeout(() => { $(id).textContent = ''; }, ms);
 }
-function hint({ code, retry_after_ms: wait = 0 }) {
-  flash('hint', (WORDS[code] ?? `Refused: ${code}.`) + (wait ? ` Try again in ${Math.ceil(wait / 1000)} s.` : ''), Math.max(6000, wait));
+function wordsFor(m) { const words = WORDS[m.code] ?? `Refused: ${m.code}.`; return typeof words === 'string' ? words : words(m); }
+function hint(m) {
+  const wait = m.retry_after_ms ?? 0;
+  flash('hint', wordsFor(m) + (wait ? ` Try again in ${Math.ceil(wait / 1000)} s.` : ''), Math.max(6000, wait));
 }
 // Comments: `seen` by id, `unpainted` until the next frame, `lanes` of the sky with the time each is free again
 const seen = new Map(), unpainted = [], lanes = [];
@@ -143,7 +160,9 @@ $('say').onsubmit = event => {
   if (!text) return hint({ code: 'TEXT_EMPTY' });
   $('text').value = ''; answer(null);
   send({ t: 'chat.say', ...said, idem }, r => {
-    flash('hint', r.shown === false ? `Counted, but not shown: ${r.why}` : r.receipt ? 'You are in the draw.' : '', 6000);
+    const draw = r.receipt ? 'You are in the draw. ' : r.refused ? `Not counted: ${wordsFor(r.refused)}` : '';
+    flash('hint', draw + (r.shown === false ? `Counted, but not shown: ${wordsFor({ code: r.why })}` : ''), 6000);
+    if (r.receipt) rounds.entered(r.receipt);
     unsure = ['LOST', 'TRY_LATER', 'INTERNAL'].includes(r.code) ? { text, idem } : {}; // perhaps said: again is the same intention
     if (r.t === 'ok') return r.shown !== false && add({ ...said, id: r.id, from: me.id, name: me.name, role: me.role });
     hint(r);
@@ -174,4 +193,5 @@ function pour() {
 $('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
+rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

@@ -32,14 +32,18 @@ local function hang(keys, move, ver)
         redis.call("HDEL", keys.live, move.round)
         return
     end
-    local is = redis.call("HMGET", keys.round, "opened", "counts")
+    local is = redis.call("HMGET", keys.round, "opened", "counts", "result")
     redis.call("HSET", keys.live, move.round, '{"kind":"' .. move.kind .. '","id":"' .. move.round
         .. '","state":"' .. move.to .. '","ver":' .. ver .. ',"opened":' .. is[1]
-        .. ',"counts":' .. (is[2] or "{}") .. "}")
+        .. ',"counts":' .. (is[2] or "{}") .. ',"result":' .. (is[3] or "null") .. "}")
 end
 
--- Private messages of value: kept until they are acknowledged, and told behind the event.
+-- Private messages of value: kept until they are acknowledged, and told behind the event. Who lost what he had won is
+-- not told of it again.
 local function post(keys, move, epoch, seq)
+    for _, inbox in ipairs(keys.lost) do
+        redis.call("HDEL", inbox, move.prize)
+    end
     for i, letter in ipairs(move.letters) do
         redis.call("HSET", keys.inbox[i], letter[2], letter[3])
         redis.call("EXPIRE", keys.inbox[i], move.keep_letters)

@@ -10,7 +10,8 @@
 -- KEYS[6]  round     hash
 -- KEYS[7]  keywords  hash: kind and keyword -> round
 -- KEYS[8]  inboxes   set of viewers who have letters
--- KEYS[9...]  an inbox for each letter of the move; then the keys that are forgotten some time after the end
+-- KEYS[9...]  an inbox for each letter of the move, and for each who loses; then the keys that are forgotten some time
+--             after the end
 -- ARGV[1]  the move as JSON, see store/rounds.py
 -- ARGV[2]  the version it was decided on
 -- ARGV[3]  room time in ms after which nothing is done, or 0
@@ -36,9 +37,10 @@ if tonumber(ARGV[3]) > 0 and server_ms() > tonumber(ARGV[3]) then
 end
 
 local keys = { meta = KEYS[1], log = KEYS[2], outbox = KEYS[3], bells = KEYS[4], live = KEYS[5], round = KEYS[6] }
-keys.keywords, keys.inboxes, keys.inbox, keys.ends = KEYS[7], KEYS[8], {}, {}
+keys.keywords, keys.inboxes, keys.inbox, keys.lost, keys.ends = KEYS[7], KEYS[8], {}, {}, {}
 for i = 9, #KEYS do
-    local list = i - 8 <= #move.letters and keys.inbox or keys.ends
+    local n = i - 8
+    local list = n <= #move.letters and keys.inbox or n <= #move.letters + move.losers and keys.lost or keys.ends
     table.insert(list, KEYS[i])
 end
 local done = change(keys, move, tonumber(ARGV[2]))

@@ -48,7 +48,7 @@ if redis.call("XLEN", KEYS[3]) > tonumber(ARGV[5]) or redis.call("HLEN", KEYS[5]
 end
 
 local keys = { meta = KEYS[1], log = KEYS[2], outbox = KEYS[3], bells = KEYS[4], live = KEYS[5], round = KEYS[6] }
-keys.keywords = KEYS[7]
+keys.keywords, keys.lost = KEYS[7], {}
 if move.keyword ~= "" then
     redis.call("HSET", KEYS[7], move.keyword, move.round)
     redis.call("HSET", KEYS[6], "keyword", move.keyword)
