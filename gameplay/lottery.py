@@ -437,15 +437,17 @@ def claims(played: Played[Open], reading: Reading) -> Move:
 
 
 def may_claim(played: Played[Open], viewer: str, at: int) -> int | Refusal:
-    """Until when a winner may claim."""
+    """Until when a winner may claim. Again is the same as once."""
     if played.state not in ("drawn", "settled"):
         return Refusal(Code.ROUND_STATE, {"state": played.state, "ver": played.ver}, f"the round is {played.state}")
     until = next((one[3] for one in played.kept["holders"] if one[0] == viewer), None)
     if until is None:
         return Refusal(Code.NOT_ELIGIBLE, {"missing": [{"won": True}]}, "only a winner claims")
-    if until and at > until + GRACE_MS:
+    if not until or played.state == "settled":  # nobody had to, or everybody has
+        return at
+    if at > until + GRACE_MS:
         return Refusal(Code.ROUND_CLOSED, {"closed_at": until}, "the time to claim is over")
-    return until + GRACE_MS if until else at
+    return int(until + GRACE_MS)
 
 
 def replace(played: Played[Open], reading: Reading, kept: list[Any], lost: list[Any], why: Any) -> Move:

@@ -23,6 +23,7 @@ import uvicorn
 import uvloop
 from msgspec.structs import replace
 from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -38,6 +39,9 @@ from liveroom.http import dev
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
+from liveroom.ledger.archive import Archive
+from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
+from liveroom.ledger.recorder import Recorder
 from liveroom.referee import Referee
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
@@ -50,6 +54,7 @@ from liveroom.store.feed import Feed, remembered
 from liveroom.store.gather import Gatherer
 from liveroom.store.keys import SHARDS
 from liveroom.store.likes import Likes
+from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Rounds
@@ -61,6 +66,8 @@ log = structlog.get_logger()
 SELDOM = (50_000, 20, 50)  # garbage collections: a full one looks at every viewer and stops the tick meanwhile
 FEW_FILES = 10_000
 AGAIN_SECONDS = 1
+RECORDER_LEASE_MS = 5000
+LAST_FACTS_SECONDS = 3
 LAST_FLUSHES = 20  # of likes, when the node stops: each takes 500 viewers of a room
 EARS_SECONDS = 3
 LEAVE_SECONDS = 5  # for requests that are being answered when the node stops
@@ -71,7 +78,9 @@ DEMO = ("demo", "Demo")
 class Node:
     """One process: its rooms, its viewers, and what it knows of Redis."""
 
-    def __init__(self, settings: Settings, urls: tuple[str, str], tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, settings: Settings, urls: tuple[str, str], engine: AsyncEngine, tasks: asyncio.TaskGroup
+    ) -> None:
         loop = asyncio.get_running_loop()
         truth, live = urls
         wait, shards = settings.redis_seconds, settings.shards
@@ -86,7 +95,10 @@ class Node:
         writer = self.writer = client(live, wait, connections=1)
         limits = Limits(**{name: getattr(settings, name) for name in Limits.__struct_fields__})
         self.hub = Hub(limits, loop, self.clock.now_ms)
-        self.rooms = Rooms(self.truth, shards, settings.resume_events, remembered(self.hub))
+        self.archive = Archive(engine)
+        self.recorder = Recorder(engine, Outbox(self.truth, shards, self.name, RECORDER_LEASE_MS))
+        self.records = False  # the facts of this Redis go to this ledger
+        self.rooms = Rooms(self.truth, shards, settings.resume_events, remembered(self.hub), self.archive.room)
         self.crowd = Crowd(
             writer,
             self.clock,
@@ -108,7 +120,7 @@ class Node:
             self.clock,
             self.ids,
             DrawKeys(settings.draw_key or settings.secret),
-            won_since=self.won_since,
+            archive=self.archive,
             spawn=self.spawn,
             crash=crash,
         )
@@ -165,10 +177,6 @@ class Node:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
         return self.tasks.create_task(surprised(work))
 
-    async def won_since(self, ms: int) -> set[str]:
-        """Viewers who won something since, from the ledger."""
-        return set()
-
     def deaf(self) -> bool:
         """What was published now would not come back to this node's own viewers."""
         return not self.feed.crowd_ear.hearing
@@ -198,6 +206,7 @@ class Node:
             self.feed.tell_likes,
             self.gateway.sweep,
             self.seconds,
+            *([self.recorder.run] if self.records else []),
         )
         return [self.tasks.create_task(lasting(work)) for work in works]
 
@@ -221,8 +230,12 @@ class Node:
             for _ in range(LAST_FLUSHES):
                 if self.likes.gathered or self.likes.unanswered:
                     await self.likes.flush()
+            if self.records:
+                async with asyncio.timeout(LAST_FACTS_SECONDS):
+                    await self.recorder.finish()
         for redis in (self.truth, self.live, self.writer):
             await redis.aclose()
+        await self.archive.engine.dispose()
 
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
@@ -278,7 +291,7 @@ def serve(settings: Settings, *, show: bool = False) -> int:
             settings = replace(settings, redis=embedded.url)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(live(settings, listener, embedded, show))
-    except (NoServer, WeakServer, PortTaken) as error:
+    except (NoServer, WeakServer, PortTaken, LedgerTrouble) as error:
         sys.stderr.write(f"liveroom: {error}\n")
         return 2
     finally:
@@ -298,9 +311,10 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
             for well, line in report.remarks:
                 (log.info if well else log.warning)(line, redis=without_password(url))
     await agree_on_shards(urls[0], settings)
+    engine = await open_ledger(ledger_url(settings.ledger, Path(settings.data)))
     url = base_url(listener)
     async with asyncio.TaskGroup() as tasks:
-        node = Node(settings, urls, tasks)
+        node = Node(settings, urls, engine, tasks)
         await prepare(node)
         running = node.start()
         if embedded is not None:
@@ -359,6 +373,7 @@ async def prepare(node: Node) -> None:
     await scripts.load(node.live)
     await node.clock.probe(node.truth)
     await node.live_clock.probe(node.live)
+    node.records = await agree_on_ledger(node.truth, await node.archive.ledger.identity())
     node.feed.fresh = True
     if node.settings.dev:
         await node.rooms.create(*DEMO, "", node.ids.new(node.clock.now_ms()))

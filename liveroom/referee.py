@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import UNSET, Raw, Struct
 from redis.exceptions import RedisError
 
 from gameplay.eligible import Eligible, Facts, missing
-from gameplay.play import Code, Move, OpenRound, Own, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
+from gameplay.play import Code, Entry, Move, OpenRound, Own, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
 from gameplay.text import folded
 from liveroom.asked import LATEST_MS, Asked, digest, once_key
 from liveroom.drawkeys import DrawKeys
 from liveroom.ids import Ids
+from liveroom.kept import Kept
 from liveroom.memory import Memory
 from liveroom.menu import CLAIMS, ENTERS, KINDS, ROUNDS, TURNS
 from liveroom.protocol import encode
@@ -35,7 +36,6 @@ from liveroom.store.rounds import (
     Elsewhere,
     Entered,
     Gate,
-    Kept,
     Moved,
     Place,
     Rounds,
@@ -54,7 +54,15 @@ MOST_CREDIT_MS = 250  # for the way that an answer took
 
 STAFF_STAY_OUT = Refusal(Code.NOT_ELIGIBLE, {"missing": [{"role": "viewer"}]}, "only viewers take part")
 
-Won = Callable[[int], Coroutine[Any, Any, set[str]]]
+
+class Archive(Protocol):
+    """The ledger, as far as the referee asks it. Raises OSError where it does not answer."""
+
+    async def won_since(self, ms: int) -> set[str]:
+        """Viewers who won something since then."""
+
+    async def round(self, room: str, round_id: str) -> Kept | None: ...
+    async def entries(self, round_id: str) -> list[Entry]: ...
 
 
 class Outcome(Struct, gc=False):
@@ -66,7 +74,7 @@ class Outcome(Struct, gc=False):
 
 
 class Referee:
-    """Opens rounds, lets viewers in, moves rounds on. ``won_since`` a time in ms: the ledger tells who won."""
+    """Opens rounds, lets viewers in, moves rounds on."""
 
     def __init__(
         self,
@@ -76,7 +84,7 @@ class Referee:
         ids: Ids,
         keys: DrawKeys,
         *,
-        won_since: Won,
+        archive: Archive,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         crash: Callable[[str], None],
     ) -> None:
@@ -85,7 +93,7 @@ class Referee:
         self.clock = clock
         self.ids = ids
         self.keys = keys
-        self.won_since = won_since
+        self.archive = archive
         self.spawn = spawn
         self.crash = crash
         self.proofs: Memory[bytes | None] = Memory(REMEMBERED)
@@ -147,7 +155,7 @@ class Referee:
         eligible = getattr(played.opens, "eligible", UNSET)
         days = eligible.asks("not_won_days") if isinstance(eligible, Eligible) else []
         if days:
-            won = await self.won_since(played.opens_at - days[0] * 24 * 3600 * 1000)
+            won = await self.archive.won_since(played.opens_at - days[0] * 24 * 3600 * 1000)
             await self.rounds.bar(played.room, played.id, won)
 
     # -- entering --
@@ -447,7 +455,7 @@ class Referee:
 
     async def told(self, room: str, round_id: str, viewer: str) -> dict[str, Any] | None:
         """A round as HTTP shows it, with the part of one viewer."""
-        kept = await self.rounds.read(room, round_id)
+        kept = await self.recall(room, round_id)
         if kept is None:
             return None
         played, play = kept.played, KINDS[kept.kind]
@@ -455,6 +463,10 @@ class Referee:
         counts = {"entered": played.entered, "viewers": played.viewers}
         mine = await self.own_part(play, played, viewer)
         return {**about, "opened": played.opened, "counts": counts, "result": Raw(kept.result), "mine": mine}
+
+    async def recall(self, room: str, round_id: str) -> Kept | None:
+        """A round as it is, or as the ledger knows it when Redis has forgotten it."""
+        return await self.rounds.read(room, round_id) or await self.archive.round(room, round_id)
 
     async def own_part(self, play: Round[Any], played: Played[Any], viewer: str) -> dict[str, Any] | None:
         """What a viewer has in a round: his entry, and his result once it is told."""
@@ -478,7 +490,7 @@ class Referee:
 
     async def proof(self, room: str, round_id: str) -> bytes | None:
         """The proof file of a draw that was told; made anew from what was kept, byte for byte the same."""
-        kept = await self.rounds.read(room, round_id)
+        kept = await self.recall(room, round_id)
         if kept is None or kept.played.state in UNDECIDED or KINDS[kept.kind].proof is None:
             return None
         return await self.proofs.get(round_id, lambda: self.prove(kept))
@@ -486,8 +498,9 @@ class Referee:
     async def prove(self, kept: Kept) -> bytes | None:
         proof = KINDS[kept.kind].proof
         assert proof
-        entries = await self.rounds.entries(kept.played.room, kept.played.id)
-        return await asyncio.to_thread(proof, kept.played, entries)
+        played = kept.played
+        entries = await self.rounds.entries(played.room, played.id) or await self.archive.entries(played.id)
+        return await asyncio.to_thread(proof, played, entries)
 
 
 class Mine(Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from liveroom.cli.answer import REFUSED, echo
+from liveroom.cli.export import export
 from liveroom.cli.options import Config, Data, Redis, Room, Seconds, Token, Url, duration
 from liveroom.cli.rooms import rooms
 from liveroom.cli.setup import settings_from, with_secret
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help=__doc__
 )
 app.add_typer(rooms, name="rooms", rich_help_panel=DATA)
+app.command(rich_help_panel=DATA)(export)
 
 
 class Role(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -51,15 +51,22 @@ class Head(Struct, frozen=True):
 
 
 class Rooms:
-    """The verbs on rooms. ``remembered`` tells what this node knows of one, should the server have lost it."""
+    """The verbs on rooms. ``remembered`` tells what this node knows of one that the server has lost, ``recorded`` what
+    the ledger knows (it may raise OSError)."""
 
     def __init__(
-        self, redis: Redis, shards: int, log_length: int, remembered: Callable[[str], tuple[RoomInfo, int] | None]
+        self,
+        redis: Redis,
+        shards: int,
+        log_length: int,
+        remembered: Callable[[str], tuple[RoomInfo, int] | None],
+        recorded: Callable[[str], Awaitable[RoomInfo | None]],
     ) -> None:
         self.redis = redis
         self.log_length = log_length
         self.shards = shards
         self.remembered = remembered
+        self.recorded = recorded
 
     def keys(self, room: str) -> Keys:
         return keys_of(room, self.shards)
@@ -152,8 +159,7 @@ class Rooms:
         """Take the room over from an earlier run of the server, or rebuild it. Raises NoRoom."""
         at = self.keys(room)
         report = await examine(self.redis)
-        known = self.remembered(room)
-        info, seq = known or (RoomInfo(room, "", "", "open", 0), 0)
+        info, seq = await self.known(room) or (RoomInfo(room, "", "", "open", 0), 0)
         args: list[Word] = [
             room,
             new_epoch(),
@@ -167,6 +173,13 @@ class Rooms:
         await self.redis.set(keys.SHARDS, self.shards, nx=True)
         await scripts.call(self.redis, "recover_room", [at.meta, at.info, keys.rooms(at.shard)], args)
 
+    async def known(self, room: str) -> tuple[RoomInfo, int] | None:
+        """A room that the server has lost, and the newest seq that was seen of it."""
+        if found := self.remembered(room):
+            return found
+        info = await self.recorded(room)
+        return (info, 0) if info else None
+
     async def fenced(self, name: str, room: str, names: Sequence[str], args: Sequence[Word]) -> Any:
         """One verb, after recovering the room where the server is a new one to it, or has lost it."""
         try:
@@ -174,7 +187,7 @@ class Rooms:
         except Fenced:
             await self.recover(room)
         except NoRoom:
-            if self.remembered(room) is None:
+            if await self.known(room) is None:
                 raise
             await self.recover(room)
         return await scripts.call(self.redis, name, names, args)

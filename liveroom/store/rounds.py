@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Struct, json, structs, to_builtins
 from redis.asyncio import Redis
 
-from gameplay.play import GRACE_MS, Code, Entry, Move, Opened, OpenRound, Played, Progress, Refusal, RoundEvent
+from gameplay.play import GRACE_MS, Code, Entry, Move, Opened, Played, Progress, Refusal, RoundEvent
+from liveroom.kept import Kept, as_kept, read_entry
 from liveroom.menu import ROUNDS
 from liveroom.protocol import encode
 from liveroom.store import keys
@@ -55,16 +56,6 @@ class Elsewhere(Struct, frozen=True):
 
     ver: int
     state: str
-
-
-class Kept(Struct, frozen=True):
-    """A round as read from Redis: what its rules see, and what is not theirs."""
-
-    kind: str
-    played: Played[Any]
-    by: str
-    counts: bytes  # JSON, as is the next
-    result: bytes
 
 
 class Rounds:
@@ -226,7 +217,11 @@ class Rounds:
             pipeline.llen(at.entries(round_id))
             pipeline.hlen(at.who(round_id))
             fields, entries, viewers = await pipeline.execute()
-        return as_kept(room, round_id, fields, entries, viewers) if fields else None
+        if not fields:
+            return None
+        # Who may enter again and again is not in the list, but counted.
+        named = {name.decode(): text for name, text in fields.items()}
+        return as_kept(room, round_id, named, int(named["times"]) or entries, viewers)
 
     async def entries(self, room: str, round_id: str, after: int = 0, count: int = -1) -> list[Entry]:
         """Entries behind number ``after``, at most ``count`` of them, read in pages."""
@@ -373,33 +368,6 @@ REFUSALS = {
     FULL: TOO_FULL,
     NO_ROUND: NO_SUCH_ROUND,
 }
-read_entry = json.Decoder(Entry).decode
-OPENINGS: dict[str, Any] = {play.kind: json.Decoder(kind) for kind, play in ROUNDS.items()}
-
-
-def as_kept(room: str, round_id: str, fields: dict[bytes, bytes], entries: int, viewers: int) -> Kept:
-    kind = fields[b"kind"].decode()
-    opens: OpenRound = OPENINGS[kind].decode(fields[b"command"])
-    play = ROUNDS[type(opens)]
-    opened_at = int(fields[b"opened_at"])
-    told = play.opened if opened_at else play.announced
-    opened = json.decode(fields[b"opened"], type=told, strict=False)
-    played: Played[Any] = Played(
-        id=round_id,
-        room=room,
-        state=fields[b"state"].decode(),
-        ver=int(fields[b"ver"]),
-        opens=opens,
-        opened=opened,
-        opens_at=int(fields[b"opens_at"]),
-        opened_at=opened_at,
-        closes_at=int(fields[b"closes_at"]),
-        entered=int(fields[b"times"]) if play.often else entries,
-        viewers=viewers,
-        kept=json.decode(fields[b"kept"]),
-    )
-    return Kept(kind, played, fields[b"by"].decode(), fields.get(b"counts", b"{}"), fields.get(b"result", b"null"))
-
 
 def identified(event: Any, round_id: str) -> Any:
     """The event, with the round's id in it."""

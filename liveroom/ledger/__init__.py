@@ -1,0 +1,1 @@
+"""The durable record in SQL: what outlives the show."""

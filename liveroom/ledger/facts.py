@@ -1,0 +1,254 @@
+"""What the outbox says, as rows: a fact is a mapping of byte strings, as it lies in a Redis stream.
+
+A fact that cannot be read, or whose kind is not known here, becomes a row too: it is kept aside whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
+from typing import Annotated, Any
+
+from msgspec import DecodeError, Meta, Struct, ValidationError, convert, json
+from msgspec.structs import asdict
+
+NAME_LENGTH = 200  # PostgreSQL finds nothing by what is longer than some 2,700 bytes
+NUL, INSTEAD = "\0", "\ufffd"  # PostgreSQL keeps no NUL; a name may hold one
+NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+Name = Annotated[str, Meta(max_length=NAME_LENGTH)]
+Number = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Fact = Mapping[bytes, bytes]
+Row = dict[str, Any]
+
+
+class Kind(Enum):
+    """What is done with a row, in the order in which it is done."""
+
+    ROOM = auto()
+    EVENT = auto()
+    COMMAND = auto()
+    ROUND = auto()
+    ENTRY = auto()
+    WIN = auto()
+    CLAIM = auto()
+    LOSS = auto()
+    UNREAD = auto()
+
+
+Rows = Iterator[tuple[Kind, Row]]
+
+
+class Said(Struct, frozen=True):
+    """What every fact says. Numbers come as text, lists as JSON."""
+
+    id: Name
+    room: Name
+
+
+class Kinded(Struct, frozen=True):
+    """The name of a message, whatever else it says."""
+
+    t: str
+
+
+class Told(Kinded, frozen=True):
+    """The head of an event as the room was told it."""
+
+    seq: Number
+    ts: Number
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    n: Number
+    viewer: Name
+    name: str
+    tag: str
+    word: str
+    credit: Number
+    at: Number
+
+
+class Win(Struct, frozen=True, array_like=True, gc=False):
+    viewer: Name
+    name: str
+    tag: str
+    place: Number
+    prize: str
+
+
+class Claim(Struct, frozen=True, array_like=True, gc=False):
+    viewer: Name
+    at: Number
+
+
+read_kind = json.Decoder(Kinded).decode
+read_told = json.Decoder(Told).decode
+read_entries = json.Decoder(list[Entry]).decode
+read_wins = json.Decoder(list[Win]).decode
+read_losers = json.Decoder(list[Name]).decode
+read_claims = json.Decoder(list[Claim]).decode
+
+
+def without_nul(text: str) -> str:
+    return NUL_IN_JSON.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
+
+
+def room_row(id_: str, title: str = "", currency: str = "", created: int = 0, closed: int = 0) -> Row:
+    """What one fact knows of a room."""
+    state = "closed" if closed else "open"
+    return {"id": id_, "title": title, "currency": currency, "state": state, "created": created, "closed": closed}
+
+
+class RoomCreated(Said, frozen=True):
+    created: Number
+    title: str = ""
+    currency: str = ""
+
+    def rows(self) -> Rows:
+        yield Kind.ROOM, room_row(self.room, self.title, self.currency, self.created)
+
+
+class EventTold(Said, frozen=True):
+    epoch: str
+    event: str
+    actor: str = ""
+
+    def rows(self) -> Rows:
+        told = read_told(self.event)
+        row = {
+            "fact": self.id,
+            "room": self.room,
+            "epoch": self.epoch,
+            "seq": told.seq,
+            "ts": told.ts,
+            "kind": told.t,
+            "actor": self.actor,
+            "body": self.event,
+        }
+        yield Kind.EVENT, row
+        if told.t == "room.closed":
+            yield Kind.ROOM, room_row(self.room, closed=told.ts)
+
+
+class CommandDone(Said, frozen=True):
+    actor: str
+    role: str
+    at: Number
+    body: str
+    round: Name = ""
+    before: Number = 0
+    after: Number = 0
+
+    def rows(self) -> Rows:
+        row = {
+            "fact": self.id,
+            "room": self.room,
+            "round": self.round,
+            "actor": self.actor,
+            "role": self.role,
+            "kind": read_kind(self.body).t,
+            "at": self.at,
+            "ver_before": self.before,
+            "ver_after": self.after,
+            "body": self.body,
+        }
+        yield Kind.COMMAND, row
+
+
+class RoundMoved(Said, frozen=True):
+    round: Name
+    kind: str
+    state: str
+    ver: Number
+    at: Number
+    opens_at: Number = 0
+    opened_at: Number = 0
+    closes_at: Number = 0
+    by: str = ""
+    command: str = ""
+    opened: str = ""
+    kept: str = "{}"
+    wins: str = "[]"
+    loses: str = "[]"
+
+    def rows(self) -> Rows:
+        row = {
+            "id": self.round,
+            "room": self.room,
+            "kind": self.kind,
+            "state": self.state,
+            "ver": self.ver,
+            "opens_at": self.opens_at,
+            "opened_at": self.opened_at,
+            "closes_at": self.closes_at,
+            "by": self.by,
+            "command": self.command,
+            "opened": self.opened,
+            "kept": self.kept,
+        }
+        yield Kind.ROUND, row
+        won = {"round": self.round, "room": self.room, "state": "won", "at": self.at}
+        yield from ((Kind.WIN, won | asdict(win)) for win in read_wins(without_nul(self.wins)))
+        yield from ((Kind.LOSS, {"of": self.round, "whose": viewer}) for viewer in read_losers(self.loses))
+
+
+class Entered(Said, frozen=True):
+    round: Name
+    kind: str
+    entries: str
+
+    def rows(self) -> Rows:
+        shared = {"round": self.round, "fact": self.id, "room": self.room, "kind": self.kind}
+        yield from ((Kind.ENTRY, shared | asdict(entry)) for entry in read_entries(without_nul(self.entries)))
+
+
+class Claimed(Said, frozen=True):
+    round: Name
+    claims: str
+
+    def rows(self) -> Rows:
+        for claim in read_claims(self.claims):
+            yield Kind.CLAIM, {"of": self.round, "whose": claim.viewer}
+
+
+KINDS: Mapping[str, type[RoomCreated | EventTold | CommandDone | RoundMoved | Entered | Claimed]] = {
+    "room.created": RoomCreated,
+    "event": EventTold,
+    "command": CommandDone,
+    "round": RoundMoved,
+    "entries": Entered,
+    "claims": Claimed,
+}
+
+
+def rows_of(fact: Fact, place: str) -> list[tuple[Kind, Row]]:
+    """All rows of a fact, or the one that keeps it aside, named by its ``place`` in the outbox if it has no id."""
+    try:
+        # An empty field is one left out.
+        fields = {name.decode(): value.decode().replace(NUL, INSTEAD) for name, value in fact.items() if value}
+        kind = KINDS.get(fields.get("what", ""))
+        return [unread(fact, place, "unknown")] if kind is None else list(convert(fields, kind, strict=False).rows())
+    except (UnicodeDecodeError, DecodeError, ValidationError, RecursionError) as error:
+        return [unread(fact, place, str(error))]
+
+
+def unread(fact: Fact, place: str, why: str) -> tuple[Kind, Row]:
+    whole = {readable(name): readable(value) for name, value in fact.items()}
+    id_, body = whole.get("id", ""), json.encode(whole).decode()
+    named = id_ if 0 < len(id_) <= NAME_LENGTH else place
+    return Kind.UNREAD, {"fact": named, "what": whole.get("what", ""), "body": body, "why": why}
+
+
+def readable(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace").replace(NUL, INSTEAD)
+
+
+def gathered(rows: Iterable[tuple[Kind, Row]]) -> dict[Kind, list[Row]]:
+    """Rows by what is done with them, in the order in which it is done."""
+    found: defaultdict[Kind, list[Row]] = defaultdict(list)
+    for kind, row in rows:
+        found[kind].append(row)
+    return {kind: found[kind] for kind in Kind if kind in found}

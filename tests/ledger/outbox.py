@@ -1,0 +1,100 @@
+"""Facts as the outbox holds them, and an outbox in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from liveroom.ledger.facts import Fact
+
+NOW = 1_763_640_000_000
+
+numbers = itertools.count(1)
+
+
+def fact(what: str, room: str = "demo", **fields: Any) -> Fact:
+    """Lists and objects as JSON, None as nothing."""
+    said = {"id": f"f{next(numbers)}", "room": room, "what": what} | fields
+    return {name.encode(): as_bytes(value) for name, value in said.items()}
+
+
+def as_bytes(value: Any) -> bytes:
+    match value:
+        case None:
+            return b""
+        case bytes():
+            return value
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False).encode()
+    return str(value).encode()
+
+
+def created(room: str = "demo", title: str = "Demo", at: int = NOW) -> Fact:
+    return fact("room.created", room, title=title, currency="EUR", created=at)
+
+
+def told(kind: str, seq: int, room: str = "demo", ts: int = NOW, **fields: Any) -> Fact:
+    return fact("event", room, epoch="e1", actor="host", event={"seq": seq, "ts": ts, "t": kind, **fields})
+
+
+def commanded(kind: str, round_id: str = "", room: str = "demo", at: int = NOW, **fields: Any) -> Fact:
+    body = {"t": kind, **fields}
+    return fact("command", room, round=round_id, actor="host", role="host", at=at, before=0, after=1, body=body)
+
+
+def moved(
+    round_id: str = "r_1", kind: str = "lottery", state: str = "open", ver: int = 1, room: str = "demo", **fields: Any
+) -> Fact:
+    usual = {"opens_at": NOW, "opened_at": NOW, "closes_at": NOW + 60_000, "by": "host", "at": NOW + ver}
+    usual |= {"opened": {"rules": "Take part."}, "kept": {"ver": ver}, "command": None, "wins": None, "loses": None}
+    return fact("round", room, round=round_id, kind=kind, state=state, ver=ver, **usual | fields)
+
+
+def entry(n: int, viewer: str = "", name: str = "", word: str = "", at: int = NOW) -> list[Any]:
+    return [n, viewer or f"u{n}", name or f"Viewer {n}", f"{n:064x}", word, 12, at]
+
+
+def entered(rows: Sequence[Any], round_id: str = "r_1", kind: str = "lottery", room: str = "demo") -> Fact:
+    return fact("entries", room, round=round_id, kind=kind, entries=list(rows))
+
+
+def win(viewer: str, place: int = 1, prize: str = "A cup") -> list[Any]:
+    return [viewer, viewer.title(), f"tag of {viewer}", place, prize]
+
+
+def claimed(*viewers: str, round_id: str = "r_1", room: str = "demo") -> Fact:
+    return fact("claims", room, round=round_id, claims=[[viewer, NOW] for viewer in viewers])
+
+
+class Shelf:
+    """An outbox in memory, of two shards."""
+
+    def __init__(self, facts: Iterable[Fact] = ()) -> None:
+        self.places = itertools.count(1)
+        self.facts: dict[int, dict[bytes, Fact]] = {0: {}, 1: {}}
+        self.waiting = 0
+        self.forgetful = False  # removes nothing, as if the node had died before
+        self.empty = asyncio.Event()
+        self.put(*facts)
+
+    def put(self, *facts: Fact) -> None:
+        self.empty.clear()
+        for one in facts:
+            self.facts[sum(one.get(b"room", b"")) % 2][b"%d-0" % next(self.places)] = one
+
+    def left(self) -> int:
+        return sum(map(len, self.facts.values()))
+
+    async def take(self, count: int) -> Mapping[int, Sequence[tuple[bytes, Fact]]]:
+        self.waiting = self.left()
+        return {shard: list(facts.items())[:count] for shard, facts in self.facts.items() if facts}
+
+    async def done(self, places: Mapping[int, Sequence[bytes]]) -> None:
+        for shard, some in places.items():
+            for place in () if self.forgetful else some:
+                del self.facts[shard][place]
+        if not self.left():
+            self.empty.set()
