@@ -304,7 +304,8 @@ def freeze(played: Played[Open], reading: Reading) -> Move | None:
 
 def order(played: Played[Open], reading: Reading) -> list[Entry]:
     """All entries, the luckiest first."""
-    key = draw_key(reading.seed, played.id, rules_hash(rules(played.opens)), played.kept["root"], NO_BEACON)
+    seed = bytes.fromhex(played.kept["seed"]) if "seed" in played.kept else reading.seed  # told already, or not yet
+    key = draw_key(seed, played.id, rules_hash(rules(played.opens)), played.kept["root"], NO_BEACON)
     places = ranked(key, tickets(reading.entries), len(reading.entries))
     return [reading.entries[ticket.n - 1] for ticket in places]
 
