@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from gameplay.eligible import Eligible, Facts, missing
 from gameplay.play import Code, Entry, Move, OpenRound, Own, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
 from gameplay.text import folded
-from liveroom.asked import LATEST_MS, Asked, digest, once_key
+from liveroom.asked import LATEST_MS, Asked, Done, digest, once_key
 from liveroom.drawkeys import DrawKeys
 from liveroom.ids import Ids
 from liveroom.kept import Kept
@@ -128,7 +128,7 @@ class Referee:
 
     # -- opening --
 
-    async def open(self, asked: Asked) -> dict[str, Any] | Refusal:
+    async def open(self, asked: Asked) -> Done:
         command: Any = asked.command
         play = ROUNDS[type(command)]
         if refusal := play.check(command) or too_far(command, asked.at):
@@ -176,68 +176,51 @@ class Referee:
         word = live.play.word(live.opened, asked.command)
         if isinstance(word, Refusal):
             return asked.refused(word)
+        return self.admit(asked, live, word, asked.end)
 
-        def answer(place: Place, entered: Entered) -> None:
-            asked.end(self.placed(asked, live, word, place, entered))
-
-        return self.admit(asked, live, word, answer, asked.refused)
-
-    async def enter_unseen(self, asked: Asked) -> dict[str, Any] | Refusal:
+    async def enter_unseen(self, asked: Asked) -> Done:
         """A round that is not on the wall here: perhaps it was opened this moment, perhaps it is over."""
         command: Any = asked.command
         kept = await self.rounds.read(asked.room.info.id, command.id)
         if kept is None or KINDS[kept.kind] is not ENTERS[type(command)]:
             return NO_SUCH_ROUND
-        if not kept.played.opened_at:
-            return wrong_state(kept.played.state, kept.played.ver)
-        answer: asyncio.Future[dict[str, Any] | Refusal] = asyncio.get_running_loop().create_future()
         played = kept.played
+        if not played.opened_at:
+            return wrong_state(played.state, played.ver)
         live = OnWall(kept.kind, played.id, played.state, played.ver, played.opened, b"", b"", b"", None)
         word = live.play.word(live.opened, command)
         if isinstance(word, Refusal):
             return word
+        done: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self.admit(asked, live, word, done.set_result)
+        return await done
 
-        def placed(place: Place, entered: Entered) -> None:
-            answer.set_result(self.placed(asked, live, word, place, entered))
-
-        self.admit(asked, live, word, placed, answer.set_result)
-        return await answer
-
-    def admit(
-        self,
-        asked: Asked,
-        live: OnWall,
-        word: str,
-        answer: Callable[[Place, Entered], None],
-        refuse: Callable[[Refusal], None],
-    ) -> None:
-        """Judge whether he may, if that is asked for, and hand him to the gatherer."""
+    def admit(self, asked: Asked, live: OnWall, word: str, end: Callable[[Done], None]) -> None:
+        """Judge whether he may, if that is asked for, and hand him to the gatherer; ``end`` is called once."""
         eligible = live.play.eligible(live.opened)
         actor, room = asked.actor, asked.room.info.id
-        device = actor.device
         by_device = bool(eligible and eligible.asks("one_per_device"))
-        row = Row(
-            actor.viewer,
-            actor.name,
-            self.keys.tag(room, live.id, actor.viewer),
-            word,
-            int(min(actor.rtt_ms / 2, MOST_CREDIT_MS)),
-            asked.at,
-            device if by_device else "",
-        )
+        tag = self.keys.tag(room, live.id, actor.viewer)
+        credit = int(min(actor.rtt_ms / 2, MOST_CREDIT_MS))
+        row = Row(actor.viewer, actor.name, tag, word, credit, asked.at, actor.device if by_device else "")
         gate = Gate(room, live.id, live.kind, live.play.often, by_device)
+
+        def placed(place: Place, entered: Entered) -> None:
+            end(reply(live, row, place, entered))
+
         if eligible is None:
-            return self.gatherer.add(gate, row, answer, refuse)
+            self.gatherer.add(gate, row, placed, end)
+        else:
+            self.spawn(self.admit_if(asked, eligible, live.id, end, lambda: self.gatherer.add(gate, row, placed, end)))
 
-        async def judged() -> None:
-            try:
-                lacks = missing(eligible, await self.facts(asked, live.id, eligible))
-            except (RedisError, OSError, TimeoutError):
-                return refuse(TRY_LATER)
-            return refuse(not_eligible(lacks)) if lacks else self.gatherer.add(gate, row, answer, refuse)
-
-        self.spawn(judged())
-        return None
+    async def admit_if(
+        self, asked: Asked, eligible: Eligible, round_id: str, end: Callable[[Done], None], admit: Callable[[], None]
+    ) -> None:
+        try:
+            lacks = missing(eligible, await self.facts(asked, round_id, eligible))
+        except (RedisError, OSError, TimeoutError):
+            return end(TRY_LATER)
+        return end(not_eligible(lacks)) if lacks else admit()
 
     async def facts(self, asked: Asked, round_id: str, eligible: Eligible) -> Facts:
         actor, room = asked.actor, asked.room.info.id
@@ -254,16 +237,6 @@ class Referee:
             won_lately=await self.rounds.is_barred(room, round_id, actor.viewer),
             device=actor.device,
         )
-
-    def placed(self, asked: Asked, live: OnWall, word: str, place: Place, entered: Entered) -> dict[str, Any] | Refusal:
-        """The reply to an entry."""
-        if place.how < 0:
-            return not_placed(place, entered)
-        if place.word != word:
-            return Refusal(Code.ALREADY_ANSWERED, message="your first answer counts")
-        viewer = asked.actor.viewer
-        own = Own(live.id, place.n, self.keys.tag(asked.room.info.id, live.id, viewer), place.word)
-        return dict(live.play.receipt(own))
 
     # -- entering by a comment --
 
@@ -289,28 +262,24 @@ class Referee:
                 then(outcome)
 
         def enter(live: OnWall) -> None:
-            def refused(refusal: Refusal) -> None:
-                if refusal is UNKNOWN or refusal.code is Code.TRY_LATER:
-                    outcome.unknown = True
-                outcome.fields["refused"] = {"id": live.id, "code": refusal.code, "params": dict(refusal.params)}
+            def end(done: Done) -> None:
+                if isinstance(done, Refusal):
+                    outcome.unknown = outcome.unknown or done.code is Code.TRY_LATER
+                    refused = {"id": live.id, "code": done.code, "params": dict(done.params)}
+                    outcome.fields["refused"] = refused
+                else:
+                    outcome.entered = True
+                    outcome.fields |= done
                 count()
 
-            def answer(place: Place, entered: Entered) -> None:
-                done = self.placed(asked, live, place.word, place, entered)
-                if isinstance(done, Refusal):
-                    return refused(done)
-                outcome.entered = True
-                outcome.fields |= done
-                return count()
-
-            self.admit(asked, live, "", answer, refused)
+            self.admit(asked, live, "", end)
 
         for one in rounds:
             enter(one)
 
     # -- moving on --
 
-    async def turn(self, asked: Asked) -> dict[str, Any] | Refusal:
+    async def turn(self, asked: Asked) -> Done:
         """A host's command to a round."""
         command: Any = asked.command
         play = TURNS[type(command)]
@@ -410,7 +379,7 @@ class Referee:
 
     # -- claiming --
 
-    async def claim(self, asked: Asked) -> dict[str, Any] | Refusal:
+    async def claim(self, asked: Asked) -> Done:
         """A winner takes his prize."""
         command: Any = asked.command
         viewer, room = asked.actor.viewer, asked.room.info.id
@@ -553,6 +522,15 @@ def wrong_state(state: str, ver: int) -> Refusal:
 
 def not_eligible(lacks: list[dict[str, Any]]) -> Refusal:
     return Refusal(Code.NOT_ELIGIBLE, {"missing": lacks}, "the round asks for more")
+
+
+def reply(live: OnWall, row: Row, place: Place, entered: Entered) -> Done:
+    """What is answered to who entered, or tried to."""
+    if place.how < 0:
+        return not_placed(place, entered)
+    if place.word != row.word:
+        return Refusal(Code.ALREADY_ANSWERED, message="your first answer counts")
+    return dict(live.play.receipt(Own(live.id, place.n, row.tag, place.word)))
 
 
 def not_placed(place: Place, entered: Entered) -> Refusal:
