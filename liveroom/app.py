@@ -28,9 +28,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.door import Door
 from liveroom.drawkeys import DrawKeys
+from liveroom.entrance import Entrance
 from liveroom.gateway.front import front_of
 from liveroom.gateway.gateway import Gateway
 from liveroom.gateway.server import PortTaken, Server, listen
@@ -113,13 +115,15 @@ class Node:
         self.likes = Likes(self.live, shards, self.name, wait)
         crash = crasher(settings)
         self.rounds = Rounds(self.rooms, self.live)
-        self.gatherer = Gatherer(self.rounds, self.ids, self.clock, wait, self.spawn, crash)
+        keys = DrawKeys(settings.draw_key or settings.secret)
+        gatherer = Gatherer(self.rounds, self.ids, self.clock, wait, self.spawn, crash)
+        self.entrance = Entrance(self.rounds, gatherer, keys, self.spawn)
+        self.chronicle = Chronicle(self.rounds, self.archive, keys)
         self.referee = Referee(
             self.rounds,
-            self.gatherer,
             self.clock,
             self.ids,
-            DrawKeys(settings.draw_key or settings.secret),
+            keys,
             archive=self.archive,
             spawn=self.spawn,
             crash=crash,
@@ -153,7 +157,7 @@ class Node:
             self.feed,
             self.presence,
             self.crowd,
-            self.referee,
+            self.chronicle,
             heartbeat_ms=settings.heartbeat_ms,
             connections=settings.connections,
             window_ms=settings.window_ms,
@@ -167,7 +171,8 @@ class Node:
             self.live,
             self.crowd,
             self.likes,
-            self.referee,
+            self.entrance,
+            self.referee.verbs,
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -240,7 +245,8 @@ class Node:
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
-        api = Api(self.tokens, self.clock, self.hub, self.rooms, self.feed, self.desk, self.referee, self.ids, leaving)
+        parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle, self.ids
+        api = Api(self.tokens, self.clock, *parts, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, json
+from redis.exceptions import RedisError
 
-from gameplay.play import Command, Refusal, Role
+from gameplay.play import Code, Command, Refusal, Role
 from liveroom.protocol import encode, refusal_reply
 from liveroom.room import Person, Room
-from liveroom.store.rooms import Rooms
+from liveroom.store.rooms import TRY_LATER, Rooms
 
 LATEST_MS = 2000  # a command older than that is not done any more
 
@@ -89,3 +90,27 @@ def digest(command: Command) -> str:
 def once_key(rooms: Rooms, asked: Asked) -> str:
     """The key that remembers this intention; the kind of command is part of what it is compared by."""
     return rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+
+
+def later(
+    spawn: Callable[[Coroutine[Any, Any, None]], object], verb: Callable[[Asked], Coroutine[Any, Any, Done]]
+) -> Callable[[Asked], None]:
+    """A verb that waits for Redis; it is answered whatever happens."""
+
+    async def done(asked: Asked) -> None:
+        try:
+            asked.end(await verb(asked))
+        except (RedisError, OSError, TimeoutError):
+            asked.refused(TRY_LATER)
+        except Exception:
+            asked.refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))
+            raise
+
+    def begin(asked: Asked) -> None:
+        spawn(done(asked))
+
+    return begin
+
+
+def wrong_state(state: str, ver: int) -> Refusal:
+    return Refusal(Code.ROUND_STATE, {"state": state, "ver": ver}, f"the round is {state}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, json
@@ -14,10 +14,10 @@ from gameplay.likes import Like
 from gameplay.play import Code, Command, Refusal
 from gameplay.text import folded, shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
+from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, TimePing, encode
-from liveroom.referee import Outcome, Referee
 from liveroom.room import Person, Room
 from liveroom.settings import Settings
 from liveroom.store.clock import Clock
@@ -51,7 +51,8 @@ class Desk:
         live: Redis,
         crowd: Crowd,
         likes: Likes,
-        referee: Referee,
+        entrance: Entrance,
+        more: Mapping[type[Command], Callable[[Asked], None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -61,7 +62,7 @@ class Desk:
         self.live = live
         self.crowd = crowd
         self.likes = likes
-        self.referee = referee
+        self.entrance = entrance
         self.spawn = spawn
         self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
@@ -71,7 +72,8 @@ class Desk:
             HistoryGet: self.history,
             RoomNotice: self.notice,
             InboxAck: self.acknowledge,
-            **referee.verbs,
+            **entrance.verbs,
+            **more,
         }
 
     def obey(self, asked: Asked) -> None:
@@ -113,12 +115,12 @@ class Desk:
         if refusal := too_much(text):
             return asked.refused(refusal)
         again = resent(actor.person, command)
-        rounds = self.referee.entered_by(asked, text, again=again)
+        rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
             return self.publish(asked, text, again, Outcome({}))
         if refusal := self.too_many(asked):
             return asked.refused(refusal)
-        return self.referee.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
+        return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
 
     def publish(self, asked: Asked, text: str, again: bool, outcome: Outcome) -> None:
         """Show a comment to the room; ``outcome`` is what it entered."""
@@ -284,7 +286,7 @@ class Desk:
         command = asked.command
         assert isinstance(command, InboxAck)
         try:
-            await self.referee.rounds.acknowledge(asked.room.info.id, asked.actor.viewer, command.ids)
+            await self.entrance.rounds.acknowledge(asked.room.info.id, asked.actor.viewer, command.ids)
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
         return asked.done({})

@@ -11,9 +11,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from gameplay.play import Role
+from liveroom.chronicle import Chronicle, Mine
 from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
-from liveroom.referee import Mine, Referee
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
 from liveroom.store.crowd import Crowd
@@ -47,7 +47,7 @@ class Door:
         feed: Feed,
         presence: Presence,
         crowd: Crowd,
-        referee: Referee,
+        chronicle: Chronicle,
         *,
         heartbeat_ms: int,
         connections: int,
@@ -58,7 +58,7 @@ class Door:
         self.feed = feed
         self.presence = presence
         self.crowd = crowd
-        self.referee = referee
+        self.chronicle = chronicle
         self.heartbeat_ms = heartbeat_ms
         self.connections = connections
         self.window_ms = window_ms
@@ -127,7 +127,7 @@ class Door:
         await self.presence.note(room_id)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
-        parts = await self.referee.parts(room, list({joiner.viewer for joiner in joiners if not joiner.staff}))
+        parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners if not joiner.staff}))
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:

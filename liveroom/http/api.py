@@ -17,11 +17,11 @@ from starlette.routing import Route
 from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller
+from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
-from liveroom.referee import Referee
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
@@ -65,7 +65,7 @@ class Api:
         rooms: Rooms,
         feed: Feed,
         desk: Desk,
-        referee: Referee,
+        chronicle: Chronicle,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -75,7 +75,7 @@ class Api:
         self.rooms = rooms
         self.feed = feed
         self.desk = desk
-        self.referee = referee
+        self.chronicle = chronicle
         self.ids = ids
         self.leaving = leaving
 
@@ -199,14 +199,14 @@ class Api:
         """A round, live or over, with the caller's own part."""
         room, round_id = request.path_params["room"], request.path_params["id"]
         claims = self.claims_for(request, room, Role.VIEWER)
-        told = await self.referee.told(room, round_id, claims.sub)
+        told = await self.chronicle.told(room, round_id, claims.sub)
         if told is None:
             raise Refused(NO_SUCH_ROUND)
         return reply(told)
 
     async def proof(self, request: Request) -> Response:
         """The proof file of a draw: public once it was drawn, the same bytes for everybody."""
-        text = await self.referee.proof(request.path_params["room"], request.path_params["id"])
+        text = await self.chronicle.proof(request.path_params["room"], request.path_params["id"])
         if text is None:
             raise Refused(NO_SUCH_ROUND)
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}

@@ -57,7 +57,7 @@ class Statements:
         later = new.ver >= old.ver
         changed = newer(later, ("state", "ver", "opens_at", "opened_at", "closes_at", "by", "kept"), old, new)
         changed |= newer(new.command != "", ("command",), old, new)
-        changed |= newer((new.opened != ""), ("opened",), old, new)
+        changed |= newer((new.opened != "") & (later | (old.opened == "")), ("opened",), old, new)
         return insert.on_conflict_do_update(index_elements=[rounds.c.id], set_=changed)
 
 
