@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
@@ -226,7 +226,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return empty, said, recorded_in_a_copy(empty, [said])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, phases=[Phase.generate])  # each try opens a ledger: no time to shrink
 @given(st.data())
 def test_whatever_is_said_again_and_in_whatever_order_nothing_changes(once: Once, data: st.DataObject):
     empty, said, dump = once
