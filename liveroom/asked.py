@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from gameplay.play import Code, Command, Refusal, Role
 from liveroom.protocol import encode, refusal_reply
 from liveroom.room import Person, Room
-from liveroom.store.rooms import TRY_LATER, Rooms
+from liveroom.store.rooms import TRY_LATER, By, Rooms
 
 LATEST_MS = 2000  # a command older than that is not done any more
 
@@ -61,6 +61,11 @@ class Asked(Struct, gc=False):
     at: float
     answer: Answer
     always: bool = False  # HTTP: an `ok` also without a `cid`
+
+    @property
+    def by(self) -> By:
+        """Who it was, for the record."""
+        return By(self.actor.viewer, self.actor.role, encode(self.command))
 
     def done(self, fields: Fields) -> None:
         """Without a `cid` nobody waits for an `ok`."""

@@ -267,8 +267,8 @@ class Desk:
             told = await self.rooms.tell(
                 asked.room.info.id,
                 event,
+                asked.by,
                 fact=self.ids.new(asked.at),
-                actor=asked.actor.viewer,
                 keep=keep,
                 once="" if asked.command.idem is UNSET else once_key(self.rooms, asked),
                 digest="" if asked.command.idem is UNSET else digest(asked.command),

@@ -22,14 +22,12 @@ from liveroom.drawkeys import DrawKeys
 from liveroom.ids import Ids
 from liveroom.kept import Kept
 from liveroom.menu import CLAIMS, KINDS, ROUNDS, TURNS
-from liveroom.protocol import encode
 from liveroom.store.clock import Clock
-from liveroom.store.rooms import TRY_LATER
+from liveroom.store.rooms import TRY_LATER, By
 from liveroom.store.rounds import (
     BELL,
     NO_SUCH_ROUND,
     PAGE,
-    By,
     Elsewhere,
     Moved,
     Rounds,
@@ -86,7 +84,7 @@ class Referee:
             played,
             move,
             new,
-            by(asked),
+            asked.by,
             keyword=keyword_of(play, play.opening(played, reading)),
             once="" if command.idem is UNSET else once_key(self.rounds.rooms, asked),
             digest="" if command.idem is UNSET else digest(command),
@@ -120,7 +118,7 @@ class Referee:
                 return wrong_state(played.state, played.ver)
             reading = await self.read(play, played, turn.reads)
             move = turn.does(played, reading, command)
-            done = await self.move(kept, move, by(asked), not_after=asked.at + LATEST_MS)
+            done = await self.move(kept, move, asked.by, not_after=asked.at + LATEST_MS)
             if isinstance(done, Refusal):
                 return done
             if isinstance(done, Moved):
@@ -243,10 +241,6 @@ def too_far(command: OpenRound, at: float) -> Refusal | None:
     if command.opens_at is UNSET or command.opens_at <= at + FARTHEST_MS:
         return None
     return Refusal(Code.BAD_MESSAGE, {"field": "opens_at"}, "a round opens within 30 days; give epoch milliseconds")
-
-
-def by(asked: Asked) -> By:
-    return By(asked.actor.viewer, asked.actor.role, encode(asked.command))
 
 
 def keyword_of(play: Round[Any], opened: Any) -> str:

@@ -50,6 +50,14 @@ class Head(Struct, frozen=True):
     ctl: int
 
 
+class By(Struct, frozen=True):
+    """Who changes something: a host with his command as JSON, or a bell."""
+
+    actor: str = ""
+    role: str = ""
+    command: bytes = b""
+
+
 class Rooms:
     """The verbs on rooms. ``remembered`` tells what this node knows of one that the server has lost, ``recorded`` what
     the ledger knows (it may raise OSError)."""
@@ -95,13 +103,22 @@ class Rooms:
         return Told(seq, ts)
 
     async def tell(
-        self, room: str, event: bytes, *, fact: str, actor: str, keep: str, once: str, digest: str, not_after: float
+        self,
+        room: str,
+        event: bytes,
+        by: By,
+        *,
+        fact: str,
+        keep: str,
+        once: str,
+        digest: str,
+        not_after: float,
     ) -> Told | Refusal:
         """Tell an open room a ledger event; see ``tell_room.lua`` for the arguments."""
         at = self.keys(room)
         names = [at.meta, at.info, at.log, keys.outbox(at.shard), at.board, once or at.once("", "")]
-        args: list[Word] = [at.channel, event, fact, room, actor, self.log_length]
-        args += [keep, digest, int(not_after), REMEMBER_SECONDS]
+        args: list[Word] = [at.channel, event, fact, room, by.actor, self.log_length]
+        args += [keep, digest, int(not_after), REMEMBER_SECONDS, by.role, by.command]
         try:
             answer = await self.fenced("tell_room", room, names, args)
         except NoRoom:

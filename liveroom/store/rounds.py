@@ -14,7 +14,7 @@ from liveroom.menu import ROUNDS
 from liveroom.protocol import encode
 from liveroom.store import keys
 from liveroom.store.keys import Keys
-from liveroom.store.rooms import CLOSED, MISMATCH, NO_SUCH_ROOM, REMEMBER_SECONDS, ROOM_CLOSED, TRY_LATER, Rooms
+from liveroom.store.rooms import CLOSED, MISMATCH, NO_SUCH_ROOM, REMEMBER_SECONDS, ROOM_CLOSED, TRY_LATER, By, Rooms
 from liveroom.store.scripts import LATE, NoRoom, Word
 
 KEEP_LETTERS_S = 24 * 3600
@@ -32,14 +32,6 @@ KEYWORD_TAKEN = Refusal(Code.KEYWORD_TAKEN, message="another open round of the r
 TOO_FULL = Refusal(
     Code.TRY_LATER, message="too many rounds are open, or too much waits for the ledger", retry_after_ms=5000
 )
-
-
-class By(Struct, frozen=True):
-    """Who moves a round: a host with his command, or a bell."""
-
-    actor: str = ""
-    role: str = ""
-    command: bytes = b""  # JSON
 
 
 BELL = By()

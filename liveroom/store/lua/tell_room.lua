@@ -18,6 +18,8 @@
 -- ARGV[8]  hash of the command, or empty where it has no idempotency key
 -- ARGV[9]  room time in ms after which nothing is done
 -- ARGV[10]  seconds to remember the idempotency key
+-- ARGV[11]  role of who tells it
+-- ARGV[12]  his command, JSON
 --
 -- returns  {seq, ts, 0} told now, {seq, ts, 1} told before, {0, 0, 1} the key was used for something else
 --          {-1} fenced, {-2} no such room, {-3} too late, {-4} the room is closed
@@ -43,6 +45,8 @@ if server_ms() > tonumber(ARGV[9]) then
 end
 
 local told = tell(KEYS[1], KEYS[3], KEYS[4], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+redis.call("XADD", KEYS[4], "*", "id", ARGV[3] .. "c", "room", ARGV[4], "what", "command", "round", "", "actor", ARGV[5],
+    "role", ARGV[11], "at", told[2], "before", 0, "after", 0, "body", ARGV[12])
 if ARGV[7] ~= "" then
     redis.call("HSET", KEYS[5], ARGV[7], '{"seq":' .. told[1] .. ',"ts":' .. told[2] .. "," .. string.sub(ARGV[2], 2))
 end
