@@ -359,8 +359,8 @@ def ranks_of(ranking: Sequence[Entry]) -> dict[str, Result]:
 
 
 def ranks(played: Played[Open], reading: Reading) -> dict[str, Result]:
-    """For those who ask, where there are too many to tell them all."""
-    return ranks_of(order(played, reading))
+    """For those who ask, where there are too many to tell them all; nobody has one where there was no draw."""
+    return ranks_of(order(played, reading)) if "lucky" in played.kept else {}
 
 
 def winner(entry: Entry, opens: Open) -> Winner:

@@ -83,7 +83,8 @@ class Disk:
                 return
         raise AssertionError("the server did not start")
 
-    def die_on_a_stalled_disk(self) -> None:
+    def die_on_a_stalled_disk(self, seconds: float) -> None:
+        time.sleep(seconds)
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.flag.unlink()
@@ -111,7 +112,7 @@ async def answers(viewers: list[Guest], command: dict[str, Any]) -> dict[str, bo
     async def one(n: int, viewer: Guest) -> bool:
         await asyncio.sleep(n * STALL_SECONDS / len(viewers))
         try:
-            return (await viewer.ask(command["t"], **{k: v for k, v in command.items() if k != "t"}))["t"] == "ok"
+            return bool((await viewer.ask(**command))["t"] == "ok")
         except (TimeoutError, AssertionError):
             return False
 
@@ -136,14 +137,14 @@ def test_what_was_acknowledged_is_in_the_draw_although_the_server_died_on_a_stal
         async with guests(join(node, room, "host"), *crowd) as (host, *viewers):
             lottery = (await host.ask("lottery.open", prize="cup", winners=1, seconds=300))["id"]
             quiz = (await host.ask("quiz.open", question="?", choices=["a", "b"], right=1, seconds=300))["id"]
-            entered = await answers(viewers[:20], {"t": "lottery.enter", "id": lottery})
+            entered = await answers(viewers[:20], {"kind": "lottery.enter", "id": lottery})
             assert all(entered.values())
             disk.flag.touch()
             players, others = viewers[20:70], viewers[70:]
             both = await asyncio.gather(
-                answers(players, {"t": "lottery.enter", "id": lottery}),
-                answers(others, {"t": "quiz.answer", "id": quiz, "choice": 1}),
-                asyncio.to_thread(lambda: (time.sleep(STALL_SECONDS), disk.die_on_a_stalled_disk())),
+                answers(players, {"kind": "lottery.enter", "id": lottery}),
+                answers(others, {"kind": "quiz.answer", "id": quiz, "choice": 1}),
+                asyncio.to_thread(disk.die_on_a_stalled_disk, STALL_SECONDS),
             )
             entered |= both[0]
             answered = both[1]
