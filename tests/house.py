@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -126,6 +127,30 @@ class House:
         finally:
             if (self.data / "socket").exists():  # a killed node leaves its socket's folder
                 shutil.rmtree(Path(self.redis_socket).parent, ignore_errors=True)
+
+    def recorded(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the ledger of the data folder says now."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data / 'ledger.db'}?mode=ro", uri=True)) as ledger:
+            return ledger.execute(question, values).fetchall()
+
+    def entries_recorded(self, round_id: str, want: int, seconds: float = 20) -> list[tuple[int, str, str]]:
+        """Number, viewer and word of each entry of a round, once so many are in the ledger."""
+        deadline = time.monotonic() + seconds
+        while True:
+            rows = self.recorded("select n, viewer, word from entries where round = ? order by n", round_id)
+            if len(rows) >= want or time.monotonic() > deadline:
+                return [(n, viewer, word) for n, viewer, word in rows]
+            time.sleep(0.1)
+
+    def times_told(self, round_id: str, kind: str, seconds: float = 20) -> int:
+        """How often the ledger says that a room was told this of a round; waited for until it is once."""
+        deadline = time.monotonic() + seconds
+        while True:
+            asked = "select count(*) from events where kind = ? and body like ?"
+            ((count,),) = self.recorded(asked, kind, f"%{round_id}%")
+            if count or time.monotonic() > deadline:
+                return int(count)
+            time.sleep(0.1)
 
     @property
     def redis_socket(self) -> str:

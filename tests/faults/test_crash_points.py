@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import sqlite3
 import time
 from typing import Any
 
@@ -20,18 +19,6 @@ async def taken_part(viewer: Guest, kind: str, **fields: Any) -> bool:
     with contextlib.suppress(TimeoutError, AssertionError, OSError):
         return bool((await viewer.ask(kind, 3, **fields))["t"] == "ok")
     return False
-
-
-def entries_in_the_ledger(house: House, round_id: str, want: int) -> list[tuple[int, str, str]]:
-    """Number, viewer and word, once so many are recorded."""
-    deadline = time.monotonic() + SLOW
-    while True:
-        with contextlib.closing(sqlite3.connect(f"file:{house.data / 'ledger.db'}?mode=ro", uri=True)) as ledger:
-            asked = "select n, viewer, word from entries where round = ? order by n"
-            rows = ledger.execute(asked, [round_id]).fetchall()
-        if len(rows) >= want or time.monotonic() > deadline:
-            return [(n, viewer, word) for n, viewer, word in rows]
-        time.sleep(0.1)
 
 
 def is_dead(node: Node) -> bool:
@@ -62,7 +49,7 @@ def test_an_entry_whose_reply_was_lost_is_in_the_draw_once_and_is_answered_when_
             proof = lives.http("GET", f"/v1/rooms/{room}/rounds/{id_}/proof")[1]
             assert len(proof["entries"]) == 10
             assert {one["tag"] for one in proof["entries"]} == {one["tag"] for one in receipts}
-            rows = await asyncio.to_thread(entries_in_the_ledger, house, id_, 10)
+            rows = await asyncio.to_thread(house.entries_recorded, id_, 10)
             assert [n for n, _, _ in rows] == list(range(1, 11))
             assert len({viewer for _, viewer, _ in rows}) == 10
             for one in (*here, *again):
@@ -91,7 +78,7 @@ def test_a_draw_goes_on_elsewhere_when_the_node_that_does_it_dies(house: House, 
             assert all(agrees for _, agrees in checks(read_proof(json.dumps(proof))))
             letters = [m for m in (*again.welcome["snapshot"]["inbox"], *again.heard) if m["t"] == "lottery.won"]
             assert len({m["inbox"] for m in letters}) == 1
-            drawn = await asyncio.to_thread(told_in_the_ledger, house, id_, "lottery.drawn")
+            drawn = await asyncio.to_thread(house.times_told, id_, "lottery.drawn")
             assert drawn == 1
             assert late.closed is None
         for one in (host, ann):
@@ -115,8 +102,8 @@ def test_a_quiz_is_revealed_once_when_the_node_that_does_it_dies(house: House, p
             assert done["result"]["counts"] == [0, 1]
             status, mine = lives.http("GET", f"/v1/rooms/{room}/rounds/{id_}", token=token(room, sub="ann"))
             assert (status, mine["mine"]["choice"], mine["mine"]["result"]["correct"]) == (200, 1, True)
-            assert [row[1:] for row in await asyncio.to_thread(entries_in_the_ledger, house, id_, 1)] == [("ann", "1")]
-            assert await asyncio.to_thread(told_in_the_ledger, house, id_, "quiz.revealed") == 1
+            assert [row[1:] for row in await asyncio.to_thread(house.entries_recorded, id_, 1)] == [("ann", "1")]
+            assert await asyncio.to_thread(house.times_told, id_, "quiz.revealed") == 1
             assert again.closed is None
         for one in (host, ann):
             one.reader.cancel()
@@ -131,15 +118,3 @@ async def settled(node: Node, room: str, round_id: str, state: str = "settled") 
         if told.get("state") == state or time.monotonic() > deadline:
             return dict(told)
         await asyncio.sleep(0.1)
-
-
-def told_in_the_ledger(house: House, round_id: str, kind: str) -> int:
-    """How often the room was told that of this round; waited for until it was once."""
-    deadline = time.monotonic() + SLOW
-    while True:
-        with contextlib.closing(sqlite3.connect(f"file:{house.data / 'ledger.db'}?mode=ro", uri=True)) as ledger:
-            asked = "select count(*) from events where kind = ? and body like ?"
-            (count,) = ledger.execute(asked, [kind, f"%{round_id}%"]).fetchone()
-        if count or time.monotonic() > deadline:
-            return int(count)
-        time.sleep(0.1)

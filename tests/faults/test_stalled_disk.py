@@ -158,6 +158,10 @@ def test_what_was_acknowledged_is_in_the_draw_although_the_server_died_on_a_stal
             proof = node.http("GET", f"/v1/rooms/{room}/rounds/{lottery}/proof")[1]
             assert len(proof["entries"]) >= sum(entered.values())
             assert revealed["counts"][1] >= sum(answered.values())
+            for id_, acknowledged in ((lottery, entered), (quiz, answered)):
+                recorded = await asyncio.to_thread(house.entries_recorded, id_, sum(acknowledged.values()))
+                assert len({viewer for _, viewer, _ in recorded}) == len(recorded)
+                assert {viewer for viewer, ok in acknowledged.items() if ok} <= {viewer for _, viewer, _ in recorded}
             for viewer in viewers:
                 if entered.get(viewer.welcome["viewer"]["id"]):
                     await viewer.hear("lottery.result", id=lottery)
