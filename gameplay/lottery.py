@@ -151,8 +151,9 @@ class Drawn(RoundEvent, frozen=True, tag="lottery.drawn"):
 
 
 class Replaced(RoundEvent, frozen=True, tag="lottery.replaced"):
-    """These lost their prizes, and these got them."""
+    """So many prizes were lost; these lost them, and these got them."""
 
+    lost: int
     out: tuple[str, ...]  # tags
     winners: tuple[Winner, ...]
     why: Literal["absent", "unclaimed"]
@@ -460,6 +461,7 @@ def replace(played: Played[Open], reading: Reading, kept: list[Any], lost: list[
     return Move(
         to="drawn",
         tell=Replaced(
+            len(lost),
             tuple(one[2] for one in lost[:LISTED]),
             listed([Winner(one[0], one[1], one[2], prize) for one in coming], WINNERS_BYTES),
             why,

@@ -220,7 +220,7 @@ class Reading(Struct, frozen=True):
     likes: int = 0  # "likes": of the room
     here: frozenset[str] = frozenset()  # "here": who is in the room
     claims: Mapping[str, int] = {}  # "claims": who claimed, and when
-    series: Mapping[str, Mapping[str, Any]] = {}  # "series": what settled rounds of its series kept, by round
+    series: Mapping[str, Mapping[str, Any]] = {}  # "series": what rounds of its series kept that are not void
 
 
 Reads = Literal["entries", "fresh", "likes", "here", "claims", "series"]
@@ -264,7 +264,7 @@ class Step:
 class Turn:
     """What becomes of a round when its host says so."""
 
-    does: Callable[[Played[Any], Reading, Any], Move]
+    does: Callable[[Played[Any], Reading, Any], Move | None]  # None: what he asks for comes by itself
     when: frozenset[str]
     done: frozenset[str] = frozenset()  # states in which its effect holds already
     reads: frozenset[Reads] = frozenset()
@@ -368,14 +368,18 @@ class Round(Generic[Open]):
         return Move(to="announced", tell=told, bells={"open": played.opens_at})
 
     def close(self, played: Played[Open], reading: Reading) -> Move:
-        """The bell behind ``closes_at``, or the host: no more entries; what follows is a step of its own."""
+        """The bell behind ``closes_at``: no more entries; what follows is a step of its own."""
         overdue = reading.now - played.closes_at > OVERDUE_MS
         return (self.late(played) if overdue else None) or closing(played, reading, self.follows)
 
 
 def closed_by_host(*done: str, follows: str = "settle") -> Turn:
-    """The turn that ends the entries now; ``done``: the states behind it."""
-    return Turn(lambda played, reading, _: closing(played, reading, follows), states("open"), states("closed", *done))
+    """The turn that ends the entries now; ``done``: the states behind it. At its end a round closes by its bell."""
+
+    def close(played: Played[Any], reading: Reading, _: HostCommand) -> Move | None:
+        return closing(played, reading, follows) if reading.now < played.closes_at else None
+
+    return Turn(close, states("open"), states("closed", *done))
 
 
 def closing(played: Played[Any], reading: Reading, follows: str) -> Move:

@@ -133,7 +133,7 @@ def opening(played: Played[Open], reading: Reading) -> QuizOpened:
         rules="Choose one answer before the bell. The first one counts; right and quick scores most.",
         question=shown(opens.question),
         choices=tuple(map(shown, opens.choices)),
-        series=opens.series,
+        series=opens.series if opens.series is UNSET else shown(opens.series),
     )
 
 
@@ -171,7 +171,7 @@ def taken_ms(played: Played[Open], entry: Entry) -> int:
 def settle(played: Played[Open], reading: Reading) -> Move:
     """Reveal the answer; tell everybody his points and his rank."""
     opens, entries = played.opens, reading.entries
-    total = max(1, opens.seconds * 1000)
+    total = opens.seconds * 1000
     right = {entry.viewer for entry in entries if int(entry.word) == opens.right}
     scores: dict[str, list[Any]] = {
         entry.viewer: [
@@ -214,7 +214,7 @@ def ranking(questions: Iterable[Mapping[str, Any]], seed: bytes) -> list[Standin
 
 
 def leaderboard(opens: Open, ranks: list[Standing]) -> Leaderboard | None:
-    return None if opens.series is UNSET else Leaderboard(opens.series, tuple(ranks[:BOARD]))
+    return None if opens.series is UNSET else Leaderboard(shown(opens.series), tuple(ranks[:BOARD]))
 
 
 # --- ends ------------------------------------------------------------------------------------------

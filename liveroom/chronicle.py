@@ -15,7 +15,7 @@ from liveroom.memory import Memory
 from liveroom.menu import KINDS
 from liveroom.protocol import encode
 from liveroom.room import Room
-from liveroom.store.rounds import Rounds
+from liveroom.store.rounds import Letter, Rounds
 
 REMEMBERED = 4  # proofs, and rankings, of the rounds last asked for
 UNDECIDED = frozenset({"", "announced", "open", "closed"})
@@ -35,7 +35,11 @@ class Mine(Struct, frozen=True, gc=False):
     """A viewer's own part: JSON by round, and letters that he has not acknowledged."""
 
     rounds: Mapping[str, bytes] = {}
-    letters: Sequence[bytes] = ()
+    letters: Sequence[Letter] = ()
+
+    def told(self, epoch: str, seq: int) -> list[bytes]:
+        """The letters that one may see who knows all up to there."""
+        return [letter.body for letter in self.letters if letter.told(epoch, seq)]
 
 
 class Chronicle:

@@ -17,7 +17,7 @@ from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
 from liveroom.store.crowd import Crowd
-from liveroom.store.feed import Feed
+from liveroom.store.feed import Feed, Newcomer
 from liveroom.store.presence import Presence
 
 log = structlog.get_logger()
@@ -131,15 +131,15 @@ class Door:
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
-                self.admit_alone(room, joiner, parts.get(joiner.viewer, NOTHING))
+                self.admit_alone(room, joiner, parts.get(joiner.viewer, NOTHING), seq)
         return None
 
-    def admit_alone(self, room: Room, joiner: Joiner, part: Mine) -> None:
+    def admit_alone(self, room: Room, joiner: Joiner, part: Mine, read: int) -> None:
         """A surprise with one joiner is not the others' trouble."""
         if room.info.state != "open":
             return joiner.gone(Close.ROOM_GONE, "the room is closed")
         try:
-            self.admit(room, joiner, part, self.presence.homes(room.info.id, joiner.viewer))
+            self.admit(room, joiner, part, read, self.presence.homes(room.info.id, joiner.viewer))
         except Exception:
             log.exception("somebody could not be let in", room=room.info.id)
             joiner.gone(Close.INTERNAL, "an error of the server; it is logged there")
@@ -158,18 +158,22 @@ class Door:
             self.hub.flush(room)
             await asyncio.sleep(0)
 
-    def admit(self, room: Room, joiner: Joiner, part: Mine, homes: int) -> None:
-        """One synchronous step, so that no event falls between what is written here and the next tick."""
+    def admit(self, room: Room, joiner: Joiner, part: Mine, read: int, homes: int) -> None:
+        """One synchronous step, so that no event falls between what is written here and the next tick.
+
+        ``read``: the event as of which, or later, his own ``part`` was read.
+        """
         seq = room.board.seq
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
             behind = self.hub.since(room, seq)
-            welcome = self.welcome(room, joiner, seq, snapshot(room, part.rounds, part.letters))
+            welcome = self.welcome(room, joiner, seq, snapshot(room, part.rounds, part.told(room.epoch, seq)))
         else:
             assert joiner.resume is not None
-            behind = [*(event.body for event in missed), *part.letters]
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
+            seq, read = room.flushed, min(read, joiner.resume.seq)
+            behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
         send(joiner, welcome)
         replay = 0
         if behind:
@@ -180,8 +184,8 @@ class Door:
         person = self.hub.sit(room, joiner)
         person.homes = homes
         person.came = person.came or self.hub.now_ms()
-        for event in missed or ():
-            self.feed.reveal(room, event, [joiner.viewer])
+        if not joiner.staff:
+            self.feed.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         joiner.enter(room, person, replay + len(welcome))
         self.joins += 1
         self.make_place(room, person, joiner, homes)

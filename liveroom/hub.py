@@ -280,6 +280,10 @@ class Hub:
         """Bodies of the events in (seq, flushed]."""
         return [event.body for event in room.ring if seq < event.seq <= room.flushed]
 
+    def behind(self, room: Room, seq: int) -> list[LogEvent]:
+        """All events behind seq that this node has heard, told already or not."""
+        return [event for event in room.ring if event.seq > seq]
+
     # -- once a second --
 
     def second(self, room: Room) -> None:

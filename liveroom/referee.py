@@ -118,6 +118,8 @@ class Referee:
                 return wrong_state(played.state, played.ver)
             reading = await self.read(play, played, turn.reads)
             move = turn.does(played, reading, command)
+            if move is None:
+                return {"id": played.id, "state": played.state, "ver": played.ver}
             done = await self.move(kept, move, asked.by, not_after=asked.at + LATEST_MS)
             if isinstance(done, Refusal):
                 return done
@@ -210,6 +212,8 @@ class Referee:
             kept = await self.find(room, command, CLAIMS[type(command)])
             if isinstance(kept, Refusal):
                 return kept
+            if await self.rounds.has_claimed(room, command.id, viewer):
+                return {"id": command.id}
             judged = KINDS[kept.kind].may_claim(kept.played, viewer, int(asked.at))
             if isinstance(judged, Refusal):
                 return judged

@@ -46,6 +46,8 @@ def rules(message: Message) -> str:
     return str(message["rules"])
 
 
+QUIET = {"chat", "room", "like", "time"}  # not of rounds
+
 LINES: dict[str, Callable[[Message], str]] = {
     "lottery.opened": rules,
     "lottery.frozen": lambda one: f"{one['n']} entries are frozen, their root is {one['root'][:16]}…",
@@ -69,7 +71,18 @@ LINES: dict[str, Callable[[Message], str]] = {
 def line(message: Message) -> str | None:
     """One line; None for what is not told of a round, or is news of another kind."""
     told = LINES.get(message["t"])
-    return told(message) if told else None
+    kind, _, verb = str(message["t"]).partition(".")
+    if told:
+        return told(message)
+    if "id" not in message or kind in QUIET or verb in ("progress", "announced", "settled"):
+        return None
+    return rules(message) if "rules" in message else plain(message)
+
+
+def plain(message: Message) -> str:
+    """A message of a play that has no words of its own here."""
+    fields = {name: value for name, value in message.items() if name not in ("t", "id", "seq", "ts", "ver", "inbox")}
+    return f"{message['t']}: " + ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
 def typed(text: str, heard: Mapping[str, str]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from gameplay.play import Flow, Round
+from gameplay.play import Flow, Round, RoundEvent
 
 ROOT = Path(__file__).parents[1]
 
@@ -141,6 +141,17 @@ def test_every_play_file_is_on_the_menu_and_nothing_else_is():
     missing = [play for play in offered if not any(play is listed for listed in menu)]
     assert not missing, f"gameplay/__init__.py:1: not in PLAYS: {missing}"
     assert len(menu) == len(offered), "gameplay/__init__.py:1: PLAYS is the Flow or Round of each play file, once"
+
+
+def test_a_round_names_every_event_that_it_tells():
+    for file in sorted(PLAY_FILES):
+        module = importlib.import_module(f"gameplay.{file}")
+        own = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, RoundEvent)}
+        own = {kind for kind in own if kind.__module__ == module.__name__}
+        for play in (one for one in vars(module).values() if isinstance(one, Round)):
+            named = {play.announced, play.opened, *play.events}
+            assert own == named, f"gameplay/{file}.py:1: `events` of the Round and the RoundEvents of the file differ"
+            assert set(play.reveals) <= named
 
 
 def lua_mistakes(source: str, shared: bool) -> Iterator[str]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from msgspec import DecodeError, Raw, Struct, json
@@ -28,7 +29,7 @@ from liveroom.snapshot import board_json, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
 from liveroom.store.rooms import Head, Rooms, View
-from liveroom.store.rounds import Rounds
+from liveroom.store.rounds import Letter, Rounds
 from liveroom.store.scripts import NoRoom
 from liveroom.wall import EMPTY, Board, just_opened, read_wall
 
@@ -38,6 +39,8 @@ CHECK_SECONDS = 1.0
 NOTHING = Raw()
 OF_ROUND = re.compile(rb'"t":"([a-z]+)\.([a-z_]+)"')  # the first of a body is its own
 RESULTS_AT_ONCE = 500
+TRIES = 10  # half a time-out apart
+Answer = TypeVar("Answer")
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
@@ -53,6 +56,14 @@ class FromTruth(Struct, frozen=True, gc=False):
     body: Raw = NOTHING
     round: str = ""
     state: Raw = NOTHING
+
+
+class Newcomer(Struct, frozen=True, gc=False):
+    """Who sat down, up to which event he surely knows what concerns him alone, and the letters he was shown."""
+
+    viewer: str
+    knows: int
+    letters: Collection[bytes]
 
 
 class WithId(Struct, frozen=True, gc=False):
@@ -118,6 +129,7 @@ class Feed:
         self.early: dict[str, list[FromCrowd]] = {}  # heard while a room is being read
         self.by_channel: dict[str, str] = {}
         self.mending: set[str] = set()
+        self.newcomers: dict[str, list[Newcomer]] = {}
         self.fresh = False  # the truth answered the last check
         self.live_fresh = True
         self.repairs = 0
@@ -214,20 +226,34 @@ class Feed:
         return None
 
     def take_event(self, room: Room, event: LogEvent) -> None:
-        found = OF_ROUND.search(event.body)
-        kind = found[1].decode() if found else ""
-        if found and kind in KINDS:
+        if found := of_round(event.body):
             if found[2] == b"opened":  # known before anybody is told, so that no answer to it is missed
                 with suppress(DecodeError):  # of a newer version: the wall has it in a moment, as far as it can be read
-                    opened = just_opened(kind, event.body)
+                    opened = just_opened(found[1].decode(), event.body)
                     room.wall = {**room.wall, opened.id: opened}
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
         self.hub.feed(room, event)
 
+    def newcomer(self, room: Room, come: Newcomer) -> None:
+        """Somebody sat down: what was told to one alone behind what he knows, before he sat, he missed."""
+        if any(of_round(event.body) for event in self.hub.behind(room, come.knows)):
+            waiting = self.newcomers.setdefault(room.info.id, [])
+            waiting.append(come)
+            if len(waiting) == 1:
+                self.spawn(self.tell_newcomers(room))
+
+    async def tell_newcomers(self, room: Room) -> None:
+        """All who came in this moment, in one go."""
+        await asyncio.sleep(0)
+        those = self.newcomers.pop(room.info.id, [])
+        for event in self.hub.behind(room, min((one.knows for one in those), default=0)):
+            self.reveal(room, event, [one.viewer for one in those if one.knows < event.seq])
+        await self.tell_letters(room, {one.viewer: one.letters for one in those})
+
     def reveal(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
         """If this event reveals how a round ended, these viewers are told how it ended for them."""
-        found = OF_ROUND.search(event.body)
+        found = of_round(event.body)
         if found and found[0][5:-1].decode() in REVEALS:
             self.spawn(self.tell_results(room, event, viewers))
 
@@ -251,17 +277,26 @@ class Feed:
         round_id = read_id(event.body).id
         for start in range(0, len(viewers), RESULTS_AT_ONCE):
             some = viewers[start : start + RESULTS_AT_ONCE]
-            with suppress(RedisError, OSError, TimeoutError):
-                for viewer, body in zip(some, await self.rounds.results(room.info.id, round_id, some), strict=True):
-                    if body is not None:
-                        self.hub.whisper(room, Private(viewer, event.seq, body))
+            found = await self.patiently(partial(self.rounds.results, room.info.id, round_id, some))
+            for viewer, body in zip(some, found or (), strict=False):
+                if body is not None:
+                    self.hub.whisper(room, Private(viewer, event.seq, body))
 
-    async def tell_letters(self, room: Room) -> None:
-        """Letters that may have been lost on the way: all that were not acknowledged, once more."""
-        with suppress(RedisError, OSError, TimeoutError):
-            for viewer, letters in (await self.rounds.inboxes(room.info.id, list(room.people))).items():
-                for letter in letters:
-                    self.hub.whisper(room, Private(viewer, room.seq, letter))
+    async def tell_letters(self, room: Room, told: Mapping[str, Collection[bytes]]) -> None:
+        """Letters that may have been lost on the way, to each of these viewers those that he was not told."""
+        found = await self.patiently(partial(self.rounds.inboxes, room.info.id, list(told)))
+        for viewer, letters in (found or {}).items():
+            for letter in letters:
+                if letter.body not in told[viewer]:
+                    self.hub.whisper(room, private_of(viewer, letter, room))
+
+    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """What Redis answers; None where it is away for longer."""
+        for _ in range(TRIES):
+            with suppress(RedisError, OSError, TimeoutError):
+                return await ask()
+            await asyncio.sleep(self.seconds / 2)
+        return None
 
     def hear_crowd(self, channel: str, body: bytes) -> None:
         room_id = self.by_channel.get(channel, "")
@@ -296,7 +331,7 @@ class Feed:
         self.spawn(self.check())
         for room in self.hub.rooms.values():
             if room.people:
-                self.spawn(self.tell_letters(room))
+                self.spawn(self.tell_letters(room, dict.fromkeys(room.people, ())))
 
     def mend(self, room: Room) -> None:
         if room.info.id not in self.mending:
@@ -454,6 +489,16 @@ class Feed:
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
                 self.drop(room.info.id)
+
+
+def of_round(body: bytes) -> re.Match[bytes] | None:
+    """Kind and verb of an event of a round."""
+    found = OF_ROUND.search(body)
+    return found if found and found[1].decode() in KINDS else None
+
+
+def private_of(viewer: str, letter: Letter, room: Room) -> Private:
+    return Private(viewer, 0 if letter.epoch != room.epoch else letter.after, letter.body)
 
 
 def counts_of(progress: bytes) -> tuple[int, bytes]:

@@ -138,7 +138,8 @@ class Keys(NamedTuple):
         return self._of("inboxes")
 
     def inbox(self, viewer: str) -> str:
-        """TRUTH hash: id -> private message as JSON, until it is acknowledged or a day is over."""
+        """TRUTH hash: id -> ``epoch seq JSON`` of a private message and of the event that it comes behind, until it is
+        acknowledged or a day is over."""
         return self._of(f"inbox:{viewer}")
 
     @property

@@ -266,6 +266,9 @@ class Rounds:
 
     # -- what is told to one --
 
+    async def has_claimed(self, room: str, round_id: str, viewer: str) -> bool:
+        return bool(await self.redis.hexists(self.rooms.keys(room).claims(round_id), viewer))
+
     async def series(self, room: str, kind: str, name: str) -> dict[str, Any]:
         """What the rounds of a series kept, those that are not voided."""
         at = self.rooms.keys(room)
@@ -293,7 +296,7 @@ class Rounds:
         found: Any = await self.redis.hmget(self.rooms.keys(room).results(round_id), list(viewers))
         return list(found)
 
-    async def inboxes(self, room: str, viewers: Sequence[str]) -> dict[str, list[bytes]]:
+    async def inboxes(self, room: str, viewers: Sequence[str]) -> dict[str, list[Letter]]:
         """The letters of those of these viewers who have any, oldest first."""
         at = self.rooms.keys(room)
         has: Any = await self.redis.smismember(at.inboxes, list(viewers)) if viewers else []
@@ -302,7 +305,7 @@ class Rounds:
             for viewer in those:
                 pipeline.hgetall(at.inbox(viewer))
             rows = await pipeline.execute() if those else []
-        return {viewer: [row[key] for key in sorted(row)] for viewer, row in zip(those, rows, strict=True)}
+        return {viewer: [as_letter(row[key]) for key in sorted(row)] for viewer, row in zip(those, rows, strict=True)}
 
     async def acknowledge(self, room: str, viewer: str, ids: Iterable[str]) -> None:
         at = self.rooms.keys(room)
@@ -312,6 +315,18 @@ class Rounds:
             *_, left = await pipeline.execute()
         if not left:
             await self.redis.srem(at.inboxes, viewer)
+
+
+class Letter(Struct, frozen=True, gc=False):
+    """A private message of value, and the event that it comes behind."""
+
+    epoch: str
+    after: int
+    body: bytes
+
+    def told(self, epoch: str, seq: int) -> bool:
+        """Whether who knows all up to there knows that event; of an older epoch everybody does."""
+        return self.epoch != epoch or self.after <= seq
 
 
 class Gate(Struct, frozen=True, gc=False):
@@ -360,6 +375,11 @@ REFUSALS = {
     FULL: TOO_FULL,
     NO_ROUND: NO_SUCH_ROUND,
 }
+
+def as_letter(kept: bytes) -> Letter:
+    epoch, after, body = kept.split(b" ", 2)
+    return Letter(epoch.decode(), int(after), body)
+
 
 def identified(event: Any, round_id: str) -> Any:
     """The event, with the round's id in it."""

@@ -100,6 +100,8 @@ class Game:
 
     def claim(self, viewer: str) -> Code | None:
         """A viewer takes his prize; it is looked at once whether all have. Returns why he was refused."""
+        if viewer in self.claims:
+            return None
         until = self.play.may_claim(self.played, viewer, self.now)
         if isinstance(until, Refusal):
             return until.code
@@ -139,7 +141,9 @@ class Game:
             return None
         if self.state not in turn.when:
             return Code.ROUND_STATE
-        self.move(turn.does(self.played, self.reading(turn.reads), command))
+        move = turn.does(self.played, self.reading(turn.reads), command)
+        if move is not None:
+            self.move(move)
         self.until(self.now)
         return None
 
@@ -153,6 +157,7 @@ class Game:
         self.ended = self.ended or move.ends
         assert not (self.ended and self.bells), "nothing rings in a round that ended"
         self.news += [again(news) for news in (move.tell, move.shows) if news is not None]
+        assert not move.results or isinstance(move.tell, self.play.reveals), "results are told behind `reveals` only"
         self.letters += move.letters
         self.results |= move.results
         self.wins += move.wins

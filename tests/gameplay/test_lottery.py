@@ -169,6 +169,10 @@ def test_a_viewer_is_told_how_to_take_part():
     assert len(longest.opened.rules) <= 400
 
 
+def test_it_lasts_a_minute_unless_said():
+    assert asked(PLAY, prize="cup", winners=1).seconds == 60
+
+
 def test_an_announcement_says_no_more_than_that():
     game = at("announced")
     assert game.news == [Announced(rules="Press Enter before the bell. 1 winner of: cup. Each viewer once.")]
@@ -312,6 +316,7 @@ def test_a_rush_is_read_page_by_page_without_waiting():
     game.enter(*viewers(10))
     game.until(NOW + 1000)
     assert [(one.entrants, one.n) for one in game.told(Entrants)] == [(10, 4), (10, 8), (10, 10)]
+    assert (game.ver, game.bells["progress"]) == (1 + 3, NOW + 2000)
 
 
 def test_who_enters_while_a_head_is_made_is_in_it_and_it_is_still_told_once_a_second():
@@ -514,8 +519,12 @@ def crowd_with_long_names(**fields: Any) -> Game:
 
 
 def test_the_longest_draw_fits_an_event():
-    drawn = crowd_with_long_names(alternates=100).the(Drawn)
+    game = crowd_with_long_names(alternates=100)
+    drawn = game.the(Drawn)
     assert len(msgspec.json.encode(drawn)) <= MOST_BYTES
+    assert names(drawn.winners) == order(game)[: len(drawn.winners)]
+    assert names(drawn.alternates) == order(game)[100 : 100 + len(drawn.alternates)]
+    assert min(len(drawn.winners), len(drawn.alternates)) >= 10
 
 
 def test_the_longest_replacement_fits_an_event():
@@ -578,6 +587,15 @@ def test_a_prize_that_is_not_claimed_goes_to_the_next():
     assert [(one.viewer, one.place) for one in game.wins] == [(first, 1), (second, 2), (third, 3)]
 
 
+def test_nobody_loses_his_prize_for_a_bell_that_rings_too_early():
+    game = lottery(9, winners=1, claim_seconds=30).end()
+    due = game.now + CLAIM_MS
+    for now, replaced in ((due + 300, 0), (due + 301, 1)):
+        game.now = now
+        game.ring("claims")
+        assert len(game.told(Replaced)) == replaced
+
+
 def test_it_goes_on_until_nobody_is_left():
     game = lottery(20, winners=3, alternates=5, claim_seconds=30).end()
     ranking = order(game)
@@ -622,6 +640,14 @@ def test_who_claims_again_is_answered_as_before_also_when_it_is_settled():
     assert game.told(Settled) == [Settled(2)]
 
 
+def test_who_claims_again_is_answered_as_before_also_while_others_are_replaced():
+    game = lottery(9, winners=2, claim_seconds=30).end()
+    first, second, *_ = order(game)
+    assert game.claim(first) is None
+    assert game.until(game.now + CLAIM_MS + 400).loses == [second]
+    assert (game.state, game.claim(first), game.claim(second)) == ("drawn", None, Code.NOT_ELIGIBLE)
+
+
 @pytest.mark.parametrize("state", ["open", "closed", "cancelled", "voided"])
 def test_nobody_claims_what_was_not_drawn(state: str):
     assert at(state).claim("v1") is Code.ROUND_STATE
@@ -644,6 +670,16 @@ def test_whoever_is_not_there_is_replaced_by_those_who_are():
     assert (names(replaced.winners), replaced.why, game.loses) == ([ranking[3]], "absent", [ranking[0]])
     assert game.the(Settled) == Settled(2)
     assert (names(away.the(Replaced).winners), away.the(Settled), away.loses) == ([], Settled(0), ranking[:2])
+
+
+def test_an_alternate_who_comes_back_before_his_turn_is_not_passed_over():
+    game = lottery(9, winners=1, alternates=2, presence=True, claim_seconds=30)
+    ranking = order(lottery(9, winners=1, alternates=2, presence=True, claim_seconds=30).end())
+    game.here = {ranking[1]}
+    assert names(game.end().the(Replaced).winners) == [ranking[1]]
+    game.here = {ranking[2]}
+    game.until(game.now + CLAIM_MS + 400)
+    assert names(game.told(Replaced)[1].winners) == [ranking[2]]
 
 
 def test_being_there_is_asked_once_and_claiming_comes_after():
@@ -719,6 +755,17 @@ def test_a_host_may_close_cancel_before_the_freeze_and_void_after_it(state: str,
     to = table.get(state, "same")
     assert game.state == (state if to == "same" else to)
     assert (game.ver == ver) is (to == "same")
+
+
+@pytest.mark.parametrize("kind", [Cancel, Void])
+@pytest.mark.parametrize(("reason", "fine"), [("", False), ("x", True), ("雨" * 200, True), ("x" * 201, False)])
+def test_a_host_who_ends_it_otherwise_says_why(kind: Any, reason: str, fine: bool):
+    tag = kind.__struct_config__.tag
+    if fine:
+        assert msgspec.convert({"t": tag, "id": "r_1", "reason": reason}, kind).reason == reason
+    for wrong in ({} if fine else {"reason": reason}), {"reason": None}:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"t": tag, "id": "r_1", **wrong}, kind)
 
 
 def test_a_cancelled_lottery_tells_why_and_no_seed():

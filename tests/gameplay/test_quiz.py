@@ -87,6 +87,10 @@ def test_the_question_goes_out_with_its_choices():
     ]
 
 
+def test_it_lasts_a_quarter_of_a_minute_unless_said():
+    assert quiz().closes_at == END
+
+
 def test_the_announcement_says_nothing_of_it():
     plain, other = quiz(opens_at=NOW + 5000), at("announced")
     assert plain.told(Announced) == plain.news

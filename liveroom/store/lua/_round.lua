@@ -45,7 +45,7 @@ local function post(keys, move, epoch, seq)
         redis.call("HDEL", inbox, move.prize)
     end
     for i, letter in ipairs(move.letters) do
-        redis.call("HSET", keys.inbox[i], letter[2], letter[3])
+        redis.call("HSET", keys.inbox[i], letter[2], epoch .. " " .. seq .. " " .. letter[3])
         redis.call("EXPIRE", keys.inbox[i], move.keep_letters)
         redis.call("SADD", keys.inboxes, letter[1])
         redis.call("PUBLISH", move.channel, '{"epoch":"' .. epoch .. '","after":' .. seq
