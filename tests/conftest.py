@@ -15,7 +15,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """A failure shows what the nodes said."""
     report = yield
     if report.failed:
-        report.sections += [(f"log of {node.url}", node.said[-LOG_TAIL:]) for node in Node.running]
+        report.sections += [(f"log of {node.log.name}", node.said[-LOG_TAIL:]) for node in Node.running]
     return report
 
 

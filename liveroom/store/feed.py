@@ -230,7 +230,7 @@ class Feed:
             if found[2] == b"opened":  # known before anybody is told, so that no answer to it is missed
                 with suppress(DecodeError):  # of a newer version: the wall has it in a moment, as far as it can be read
                     opened = just_opened(found[1].decode(), event.body)
-                    room.wall = {**room.wall, opened.id: opened}
+                    room.wall = {opened.id: opened, **room.wall}
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
         self.hub.feed(room, event)
@@ -264,7 +264,9 @@ class Feed:
             return
         self.hub.state(room, f"{found[0].decode()} {round_id}", body)
         if found[2] == b"progress" and (live := room.wall.get(round_id)):
-            live.ver, live.counts = counts_of(body)
+            ver, counts = counts_of(body)
+            if ver > live.ver:  # else the wall was read later than this was told
+                live.ver, live.counts = ver, counts
 
     async def look_again(self, room: Room) -> None:
         """The wall has changed."""
