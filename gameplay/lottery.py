@@ -303,12 +303,11 @@ def freeze(played: Played[Open], reading: Reading) -> Move | None:
     )
 
 
-def order(played: Played[Open], reading: Reading) -> list[Entry]:
-    """All entries, the luckiest first."""
+def order(played: Played[Open], reading: Reading, places: int) -> list[Entry]:
+    """The luckiest entries, best first."""
     seed = bytes.fromhex(played.kept["seed"]) if "seed" in played.kept else reading.seed  # told already, or not yet
     key = draw_key(seed, played.id, rules_hash(rules(played.opens)), played.kept["root"], NO_BEACON)
-    places = ranked(key, tickets(reading.entries), len(reading.entries))
-    return [reading.entries[ticket.n - 1] for ticket in places]
+    return [reading.entries[ticket.n - 1] for ticket in ranked(key, tickets(reading.entries), places)]
 
 
 def draw(played: Played[Open], reading: Reading) -> Move | None:
@@ -317,7 +316,9 @@ def draw(played: Played[Open], reading: Reading) -> Move | None:
         return None
     if commitment(played.id, reading.seed) != played.opened.commit:
         return voided(played, reading, "the seed of this draw is lost: the server's draw key was changed")
-    ranking, opens = order(played, reading), played.opens
+    opens, total = played.opens, len(reading.entries)
+    all_told = total <= RANKS_TOLD
+    ranking = order(played, reading, total if all_told else opens.winners + alternates(opens))
     lucky = ranking[: opens.winners]
     bench = ranking[opens.winners : opens.winners + alternates(opens)]
     text = proof(played, reading.seed, reading.entries, lucky, bench)
@@ -327,7 +328,7 @@ def draw(played: Played[Open], reading: Reading) -> Move | None:
         alternates=listed([Waiting(one.viewer, one.name, one.tag) for one in bench], BENCH_BYTES),
         seed=reading.seed.hex(),
         proof=Proof(f"/v1/rooms/{played.room}/rounds/{played.id}/proof", hashlib.sha256(text).hexdigest()),
-        undersubscribed=len(ranking) < opens.winners,
+        undersubscribed=total < opens.winners,
         delayed=bool(played.kept.get("delayed")),
     )
     holders = [[one.viewer, one.name, one.tag, claim_by(opens, reading.now)] for one in lucky]
@@ -344,7 +345,7 @@ def draw(played: Played[Open], reading: Reading) -> Move | None:
         },
         bells={"settle": None, "claims": 0},
         letters=[letter(holder, opens) for holder in holders],
-        results=ranks_of(ranking) if len(ranking) <= RANKS_TOLD else {},
+        results=ranks_of(ranking) if all_told else {},
         wins=[win(holder, place, opens) for place, holder in enumerate(holders, 1)],
     )
 
@@ -361,7 +362,7 @@ def ranks_of(ranking: Sequence[Entry]) -> dict[str, Result]:
 
 def ranks(played: Played[Open], reading: Reading) -> dict[str, Result]:
     """For those who ask, where there are too many to tell them all; nobody has one where there was no draw."""
-    return ranks_of(order(played, reading)) if "lucky" in played.kept else {}
+    return ranks_of(order(played, reading, len(reading.entries))) if "lucky" in played.kept else {}
 
 
 def winner(entry: Entry, opens: Open) -> Winner:
@@ -400,7 +401,7 @@ def proof_text(
         "rules": promised,
         "rules_hash": rules_hash(promised),
         "commit": played.opened.commit,
-        "entries": [{"n": one.n, "tag": one.tag, "weight": one.weight} for one in tickets(entries)],
+        "entries": [],
         "chain": played.kept["head"],
         "root": played.kept["root"],
         "beacon": NO_BEACON,
@@ -408,7 +409,10 @@ def proof_text(
         "winners": [{"tag": tag, "prize": promised["prize"]} for tag in lucky],
         "alternates": list(bench),
     }
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    # Put in one by one: a long dump would let no other thread run meanwhile.
+    rows = ",".join([f'{{"n":{one.n},"tag":"{one.tag}","weight":{one.weight}}}' for one in tickets(entries)])
+    return text.replace('"entries":[]', f'"entries":[{rows}]', 1).encode()
 
 
 def published(played: Played[Open], entries: Sequence[Entry]) -> bytes | None:

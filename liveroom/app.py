@@ -66,6 +66,7 @@ from liveroom.tokens import Tokens
 log = structlog.get_logger()
 
 SELDOM = (50_000, 20, 50)  # garbage collections: a full one looks at every viewer and stops the tick meanwhile
+SWITCH_SECONDS = 0.0005  # how long a thread that draws a lottery may keep the room waiting each time
 FEW_FILES = 10_000
 AGAIN_SECONDS = 1
 RECORDER_LEASE_MS = 5000
@@ -347,6 +348,7 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
         gc.collect()
         gc.freeze()
         gc.set_threshold(*SELDOM)
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             await server.serve(sockets=[listener])
         finally:

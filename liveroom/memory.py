@@ -16,6 +16,9 @@ class Memory(Generic[Value]):
         self.most = most
         self.kept: dict[str, asyncio.Future[Value]] = {}
 
+    def forget(self, name: str) -> None:
+        self.kept.pop(name, None)
+
     async def get(self, name: str, make: Callable[[], Awaitable[Value]]) -> Value:
         found = self.kept.pop(name, None)
         if found is None or (found.done() and (found.cancelled() or found.exception())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,12 +16,13 @@ from msgspec import UNSET
 from redis.exceptions import RedisError
 
 from gameplay.eligible import Eligible
-from gameplay.play import Code, Move, OpenRound, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
+from gameplay.play import Code, Entry, Move, OpenRound, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key, wrong_state
 from liveroom.chronicle import Archive
 from liveroom.drawkeys import DrawKeys
 from liveroom.ids import Ids
 from liveroom.kept import Kept
+from liveroom.memory import Memory
 from liveroom.menu import CLAIMS, KINDS, ROUNDS, TURNS
 from liveroom.store.clock import Clock
 from liveroom.store.rooms import TRY_LATER, By
@@ -36,6 +38,7 @@ from liveroom.store.scripts import NoRoom
 
 log = structlog.get_logger()
 
+FROZEN = 2  # rounds whose entries are kept from one step to the next
 TRIES = 20  # to move a round that others move too
 FARTHEST_MS = 30 * 24 * 3600 * 1000  # that a round may be announced ahead
 
@@ -62,6 +65,7 @@ class Referee:
         self.archive = archive
         self.spawn = spawn
         self.crash = crash
+        self.frozen: Memory[list[Entry]] = Memory(FROZEN)
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
             **dict.fromkeys(ROUNDS, later(spawn, self.open)),
             **dict.fromkeys(TURNS, later(spawn, self.turn)),
@@ -161,6 +165,8 @@ class Referee:
             done = await self.move(kept, move, BELL)
             if isinstance(done, Moved):
                 self.crash(f"after_{what}")
+                if move.ends:
+                    self.frozen.forget(round_id)
                 return at_once(move)
             if isinstance(done, Refusal):
                 return None
@@ -189,7 +195,7 @@ class Referee:
         for one in reads:
             match one:
                 case "entries":
-                    found["entries"] = await self.rounds.entries(room, played.id)
+                    found["entries"] = await self.entries(played)
                 case "fresh":
                     found["entries"] = await self.rounds.entries(room, played.id, played.kept.get("n", 0), PAGE)
                 case "likes":
@@ -201,6 +207,11 @@ class Referee:
                 case "series" if name := play.series(played.opens):
                     found["series"] = await self.rounds.series(room, play.kind, name)
         return Reading(now=self.clock.now(), seed=self.keys.seed(played.id), **found)
+
+    async def entries(self, played: Played[Any]) -> list[Entry]:
+        """All entries; read once for the steps behind the close, for nobody can enter then."""
+        read = partial(self.rounds.entries, played.room, played.id)
+        return await (read() if played.state in ("announced", "open") else self.frozen.get(played.id, read))
 
     # -- claiming --
 

@@ -23,7 +23,7 @@ KEEP_ROUND_S = 24 * 3600  # in Redis, after its end; the ledger keeps it for goo
 LEASE_MS = 2000  # the node that moved a round goes on with it by itself; after that any node does
 MOST_FACTS = 1_000_000  # that wait for the ledger
 MOST_LIVE = 20  # rounds of a room at a time
-PAGE = 5000  # entries read at once
+PAGE = 2000  # entries read at once
 PAGE_OF_RESULTS = 1000
 TAKEN, FULL, NO_ROUND = -6, -7, -8
 
