@@ -258,7 +258,7 @@ class Show:
     async def own_part(self, name: str, guest: Guest, round_: Model, seconds: float) -> None:
         """Who hears a result told hears his own; whoever won, that he did."""
         told = of(guest.heard, "lottery.drawn" if round_.kind == "lottery" else "quiz.revealed", round_.id)
-        won = name in winners(self, round_) and round_.id not in self.read
+        won = name in winners(self, round_) and keeps_letters(self, round_)
         with suppress(TimeoutError, AssertionError):
             if told:
                 await guest.hear(f"{round_.kind}.result", seconds, id=round_.id)
@@ -494,8 +494,13 @@ def lucky(show: Show, round_: Model, drawn: Message, proof: Message) -> Iterator
         has_letter, has_won = bool(of(letters(guest), "lottery.won", round_.id)), name in [one["viewer"] for one in won]
         if has_letter and not has_won:
             yield f"{name} was told to have won"
-        if has_won and not has_letter and show.inside.get(name) is guest and round_.id not in show.read:
+        if has_won and not has_letter and show.inside.get(name) is guest and keeps_letters(show, round_):
             yield f"{name} won, and was not told so"
+
+
+def keeps_letters(show: Show, round_: Model) -> bool:
+    """Letters are taken back when a draw is void, and end when they were read."""
+    return round_.id not in show.read and round_.state != "voided"
 
 
 def ranking(proof: Message) -> list[str]:

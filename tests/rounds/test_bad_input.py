@@ -70,6 +70,9 @@ class Hall:
         said = await self.host.ask(f"{kind}.open", **OPENINGS[kind] | fields)
         assert said["t"] == "ok", said
         self.rounds.append(said["id"])
+        told = (f"{kind}.opened", f"{kind}.announced")
+        for guest in (self.ann, self.bob):
+            await guest.wait(lambda one: one["t"] in told and one["id"] == said["id"])
         return str(said["id"])
 
     async def turn(self, command: str, id_: str) -> Message:

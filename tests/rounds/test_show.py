@@ -278,22 +278,23 @@ def test_a_lottery_ends_by_itself_while_nobody_is_there(pair: Pair) -> None:
     asyncio.run(show())
 
 
-def test_whoever_says_the_keyword_the_moment_he_hears_it_is_in(pair: Pair) -> None:
+@pytest.mark.parametrize("announced", [False, True])
+def test_whoever_says_the_keyword_the_moment_he_hears_it_is_in(pair: Pair, announced: bool) -> None:
     async def show(on: Show) -> None:
-        async def at_once(name: str, opens: int) -> Message:
-            keyword = f"tea {opens}"
+        async def at_once(name: str, keyword: str) -> Message:
             await on.inside[name].wait(lambda one: one["t"] == "lottery.opened" and one["keyword"] == keyword)
             return await on.inside[name].say(keyword)
 
-        for n in range(0, 8, 2):
-            said = [asyncio.create_task(at_once(name, n + more)) for name in ("ann", "bob") for more in (0, 1)]
-            lotteries = await asyncio.gather(*(on.lottery(more, keyword=f"tea {n + more}") for more in (0, 1)))
-            for task in said:
-                assert "receipt" in await task
-            for lottery in lotteries:
-                for name in ("ann", "bob"):
-                    assert "receipt" in await on.enter(name, lottery)
-                assert [one["n"] for one in lottery.receipts.values()] in ([1, 2], [2, 1])
+        keywords = [f"tea {n}" for n in range(10)]
+        said = [asyncio.create_task(at_once(name, keyword)) for name in ("ann", "bob") for keyword in keywords]
+        later: Message = {"opens_at": await now(on) + 700} if announced else {}
+        openings = [on.lottery(n % 2, keyword=keyword, **later) for n, keyword in enumerate(keywords)]
+        lotteries = await asyncio.gather(*openings)
+        assert ["receipt" in one for one in await asyncio.gather(*said)] == [True] * 20
+        for lottery in lotteries:
+            for name in ("ann", "bob"):
+                assert "receipt" in await on.enter(name, lottery)
+            assert sorted(one["n"] for one in lottery.receipts.values()) == [1, 2]
 
     shown(pair, show, "ann", "bob")
 
