@@ -230,7 +230,9 @@ class Feed:
             if found[2] == b"opened":  # known before anybody is told, so that no answer to it is missed
                 with suppress(DecodeError):  # of a newer version: the wall has it in a moment, as far as it can be read
                     opened = just_opened(found[1].decode(), event.body)
-                    room.wall = {opened.id: opened, **room.wall}
+                    known = room.wall.get(opened.id)
+                    if known is None or known.state == "announced":  # else the wall was read later than this was told
+                        room.wall = {**room.wall, opened.id: opened}
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
         self.hub.feed(room, event)

@@ -117,6 +117,7 @@ def test_each_level_is_told_exactly_once_in_its_order_however_the_likes_come(
         if game.state == "open":
             game.likes += burst
     game.until(max(game.now, NOW + closed_at)).say(Close(id="r_1"))
+    game.end()  # at its end it closes by its bell
     assert reached(game) == [level for level in levels if level <= game.likes]
     assert game.news[-1] == Closed(game.likes, reached=game.likes >= levels[-1])
     assert all(before.likes <= after.likes for before, after in pairwise(game.told(Run)))
