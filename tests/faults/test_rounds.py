@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 import redis
@@ -52,6 +53,12 @@ async def entered(on: Show, round_: Model) -> int:
     return int(seen["counts"]["entered"])
 
 
+async def part(on: Show, round_: Model, name: str) -> Message:
+    """What somebody has in a round, whether or not his node lived to tell him."""
+    path = f"/v1/rooms/{on.room}/rounds/{round_.id}"
+    return dict((await get(on.nodes[0], path, token(on.room, sub=name)))[1]["mine"])
+
+
 @pytest.mark.parametrize(
     ("point", "server_dies"),
     [
@@ -78,7 +85,7 @@ def test_an_entry_whose_reply_was_lost_is_there_once_and_is_answered_elsewhere(
         again = await enter_at_last(on, "t0", lost, word)
         assert again.get("receipt", {"n": 4})["n"] == 4
         if lost is quiz:
-            assert code(await on.enter("t0", quiz, 0)) == "ALREADY_ANSWERED"
+            assert code(await retried(lambda: on.enter("t0", quiz, 0))) == "ALREADY_ANSWERED"
         assert await entered(on, lost) == 4
         assert (await retried(lambda: on.say("t1", lottery)))["t"] == "ok"
         await enter_at_last(on, "t2", quiz, 2)
@@ -109,8 +116,8 @@ def test_a_crowd_whose_node_dies_comes_back_and_everybody_counts_once(house: Hou
     [
         ("before_settle", False),
         pytest.param("before_settle", True, marks=slow),
-        *(pytest.param("before_freeze", dies, marks=slow) for dies in (False, True)),
-        *(pytest.param("after_settle", dies, marks=slow) for dies in (False, True)),
+        pytest.param("before_freeze", False, marks=slow),
+        pytest.param("after_settle", False, marks=slow),
     ],
 )
 def test_a_draw_goes_on_when_the_node_dies_that_was_told_to_close(house: House, point: str, server_dies: bool) -> None:
@@ -125,9 +132,10 @@ def test_a_draw_goes_on_when_the_node_dies_that_was_told_to_close(house: House, 
         drawn = await on.host.hear("lottery.drawn", SLOW, id=lottery.id)
         assert drawn["winners_total"] == 2
         assert "delayed" not in drawn
-        for name in EVERYBODY:
+        for name in HERE:
             await on.inside[name].hear("lottery.result", SLOW, id=lottery.id)
-        assert (await on.inside["h0"].ask("lottery.enter", id=lottery.id))["receipt"] == lottery.receipts["h0"]
+        assert sorted([(await part(on, lottery, name))["result"]["rank"] for name in EVERYBODY]) == [1, 2, 3, 4, 5, 6]
+        assert (await enter_at_last(on, "t0", lottery))["receipt"] == lottery.receipts["t0"]
 
     shown(house, show, point, server_dies=server_dies)
 
@@ -144,9 +152,10 @@ def test_a_quiz_is_revealed_when_the_node_dies_that_was_told_to_close(house: Hou
         await on.lose(dies)
         revealed = await on.host.hear("quiz.revealed", SLOW, id=quiz.id)
         assert revealed["counts"] == [2, 2, 2]
+        for name in HERE:
+            await on.inside[name].hear("quiz.result", SLOW, id=quiz.id)
         for n, name in enumerate(EVERYBODY):
-            result = await on.inside[name].hear("quiz.result", SLOW, id=quiz.id)
-            assert result["correct"] is (n % 3 == 1)
+            assert (await part(on, quiz, name))["result"]["correct"] is (n % 3 == 1)
 
     shown(house, show, point)
 
@@ -219,7 +228,7 @@ def test_entries_that_were_acknowledged_outlive_a_killed_server_and_the_round_en
         for name in EVERYBODY:
             again = await enter_at_last(on, name, lottery)
             assert again["receipt"] == lottery.receipts[name]
-            assert code(await on.enter(name, quiz, 0)) == "ALREADY_ANSWERED"
+            assert code(await retried(partial(on.enter, name, quiz, 0))) == "ALREADY_ANSWERED"
         for round_ in (lottery, quiz):
             await on.ended(round_, SLOW)
             round_.state = "closed"

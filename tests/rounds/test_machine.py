@@ -4,6 +4,7 @@ Then the proof that these checks have teeth: a server with a fault planted in it
 """
 
 import asyncio
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_whatever_people_do_the_rounds_end_as_they_should(pair: tuple[Node, Node
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_whatever_people_do_on_a_long_evening(pair: tuple[Node, Node]) -> None:
-    play(pair, max_examples=100, stateful_step_count=25)
+    play(pair, max_examples=80, stateful_step_count=25)
 
 
 def play(pair: tuple[Node, Node], **sizes: int) -> None:
@@ -295,8 +296,7 @@ def test_a_draw_that_is_settled_twice_is_noticed(plant: Plant) -> None:
         "            reading = await self.read(play, played, turn.reads)\n            await asyncio.sleep(0.1)\n",
     )
     wrong = evening(plant(no_version, slowly), 2, a_bit_of_everything)
-    assert "it was frozen" in wrong or "it was drawn" in wrong
-    assert "it was revealed" in wrong
+    assert re.search(r"it was (frozen|drawn|revealed) \d+ times", wrong), wrong
 
 
 @pytest.mark.slow
