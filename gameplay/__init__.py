@@ -1,6 +1,6 @@
 """The menu: every play of the house, one line each."""
 
-from gameplay import count, danmaku, likes, lottery, quiz, sprint
+from gameplay import count, danmaku, likes, lottery, quiz, sale, sprint
 
 PLAYS = (
     danmaku.PLAY,
@@ -9,4 +9,5 @@ PLAYS = (
     quiz.PLAY,
     sprint.PLAY,
     count.PLAY,
+    sale.PLAY,
 )

@@ -18,6 +18,7 @@ from gameplay.eligible import Eligible
 ViewerId = Annotated[str, Meta(min_length=1, max_length=64)]
 CommandId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 RoundId = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}$(?!\n)")]
+HoldId = Annotated[str, Meta(pattern=r"^h_[a-z0-9_]{1,60}$(?!\n)")]
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # room time, since the epoch
 Short = Annotated[str, Meta(min_length=1, max_length=80)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -103,6 +104,7 @@ class Refusal:
     params: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
     retry_after_ms: int | None = None
+    retryable: bool | None = None  # None: as the table of codes says
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ class Played(Struct, Generic[Open], frozen=True):
     entered: int = 0  # entries so far
     viewers: int = 0  # who made them
     kept: Mapping[str, Any] = {}  # what earlier moves kept
+    rev: int = 0  # rises with every move; ``ver`` also with what the play's own verbs change
+    numbers: Mapping[str, int] = {}  # ``Round.counters`` as they are now
 
 
 class Reading(Struct, frozen=True):
@@ -239,6 +243,8 @@ class Move(Struct, frozen=True, kw_only=True):
     wins: Sequence[Win] = ()  # for the ledger
     loses: Sequence[str] = ()  # viewers who no longer have what they had won
     closes_at: int | None = None  # an end other than was planned
+    adds: Mapping[str, int] = {}  # to ``Round.counters``
+    amends: Mapping[str, Any] = {}  # what is different now from what was told at the opening
     ends: bool = False  # nothing more will become of it
 
 
@@ -286,8 +292,12 @@ def no_claim(*_: Any) -> Refusal:
     return Refusal(Code.NOT_ELIGIBLE, {"missing": [{"won": True}]}, "there is nothing to claim")
 
 
-def no_fields(_: Own) -> dict[str, Any]:
+def no_fields(_: Any) -> dict[str, Any]:
     return {}
+
+
+def as_it_is(opens: Any, currency: str) -> Any:
+    return opens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +317,9 @@ class Round(Generic[Open]):
     settle: Callable[[Played[Open], Reading], Move | None]
     settle_reads: frozenset[Reads] = frozenset({"entries"})
     events: tuple[type[Event], ...] = ()  # besides those two
+    announcing: Callable[[Played[Open], Reading], Opened] | None = None  # what is told ahead; None: only the rules
     check: Callable[[Open], Refusal | None] = nothing  # what types cannot say of the opening command
+    completes: Callable[[Open, str], Open] = as_it_is  # with the room's currency, where the command leaves it out
 
     # Entering
     enters: type[RoundCommand] | None = None
@@ -319,6 +331,11 @@ class Round(Generic[Open]):
     mine: Callable[[Own], Mapping[str, Any]] = no_fields  # his part, when he comes back
     claims: type[RoundCommand] | None = None  # what a winner says to take his prize
     may_claim: Callable[[Played[Open], str, int], int | Refusal] = no_claim  # until when this viewer may, at that time
+
+    # Verbs of its own, for what has to be decided together with numbers that are kept beside the round
+    verbs: tuple[type[Command], ...] = ()
+    counters: Callable[[Open], Mapping[str, int | str]] = no_fields  # kept from the opening on
+    grants: frozenset[str] = frozenset()  # bells that those verbs answer
 
     # Steps besides opening, closing and settling
     follows: str = "settle"  # the step behind closing
@@ -335,7 +352,7 @@ class Round(Generic[Open]):
     @property
     def commands(self) -> tuple[type[Command], ...]:
         own = [kind for kind in (self.enters, self.claims) if kind is not None]
-        return (self.opens, *own, *self.turns)
+        return (self.opens, *own, *self.verbs, *self.turns)
 
     @property
     def opening_reads(self) -> frozenset[Reads]:
@@ -364,8 +381,8 @@ class Round(Generic[Open]):
         return Move(to="open", tell=self.opening(played, reading), bells=bells, keep={"likes": reading.likes})
 
     def announce(self, played: Played[Open], reading: Reading) -> Move:
-        told = self.announced(rules=self.opening(played, reading).rules)
-        return Move(to="announced", tell=told, bells={"open": played.opens_at})
+        ahead = self.announcing or (lambda *of: self.announced(rules=self.opening(*of).rules))
+        return Move(to="announced", tell=ahead(played, reading), bells={"open": played.opens_at})
 
     def close(self, played: Played[Open], reading: Reading) -> Move:
         """The bell behind ``closes_at``: no more entries; what follows is a step of its own."""

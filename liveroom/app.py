@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from gameplay.play import Refusal
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.door import Door
@@ -44,6 +45,8 @@ from liveroom.ids import Ids, base36
 from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
+from liveroom.menu import BELLS
+from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
@@ -51,6 +54,7 @@ from liveroom.store import scripts
 from liveroom.store.bells import Bells
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Crowd
+from liveroom.store.durable import Durability
 from liveroom.store.embedded import Embedded, NoServer, die_with_parent
 from liveroom.store.feed import Feed, remembered
 from liveroom.store.gather import Gatherer
@@ -59,8 +63,10 @@ from liveroom.store.likes import Likes
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
-from liveroom.store.rounds import Rounds
+from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
+from liveroom.store.sales import Sales, Shelf
 from liveroom.store.server import WeakServer, client, inspect
+from liveroom.till import Till
 from liveroom.tokens import Tokens
 
 log = structlog.get_logger()
@@ -101,7 +107,8 @@ class Node:
         self.archive = Archive(engine)
         self.recorder = Recorder(engine, Outbox(self.truth, shards, self.name, RECORDER_LEASE_MS))
         self.records = False  # the facts of this Redis go to this ledger
-        self.rooms = Rooms(self.truth, shards, settings.resume_events, remembered(self.hub), self.archive.room)
+        known = remembered(self.hub), self.archive.room
+        self.rooms = Rooms(self.truth, shards, settings.resume_events, *known, self.rebuild)
         self.crowd = Crowd(
             writer,
             self.clock,
@@ -115,9 +122,21 @@ class Node:
         )
         self.likes = Likes(self.live, shards, self.name, wait)
         crash = crasher(settings)
-        self.rounds = Rounds(self.rooms, self.live)
+        self.rounds = Rounds(self.rooms, self.live, settings.offer_seconds)
         keys = DrawKeys(settings.draw_key or settings.secret)
-        gatherer = Gatherer(self.rounds, self.ids, self.clock, wait, self.spawn, crash)
+        gatherer = Gatherer(self.enter, wait, self.spawn, crash)
+        durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
+        sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
+        self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn)
+        self.till = Till(
+            sales,
+            durability,
+            self.clock,
+            self.ids,
+            seconds=wait,
+            spawn=self.spawn,
+            crash=crash,
+        )
         self.entrance = Entrance(self.rounds, gatherer, keys, self.spawn)
         self.chronicle = Chronicle(self.rounds, self.archive, keys)
         self.referee = Referee(
@@ -126,10 +145,12 @@ class Node:
             self.ids,
             keys,
             archive=self.archive,
+            durability=durability,
+            currency=settings.currency,
             spawn=self.spawn,
             crash=crash,
         )
-        self.bells = Bells(self.truth, shards, wait, self.clock.now_ms, self.referee.ring)
+        self.bells = Bells(self.truth, shards, wait, self.clock.now_ms, self.ring)
         self.presence = Presence(
             self.live,
             shards,
@@ -152,6 +173,8 @@ class Node:
             hold_seconds=settings.hold_seconds,
             spawn=self.spawn,
             seated=self.seated,
+            stirred=self.till.stirred,
+            begun_anew=self.rebuilder.begun_anew,
         )
         self.door = Door(
             self.hub,
@@ -173,7 +196,7 @@ class Node:
             self.crowd,
             self.likes,
             self.entrance,
-            self.referee.verbs,
+            {**self.referee.verbs, **self.till.verbs},
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -182,6 +205,23 @@ class Node:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
         return self.tasks.create_task(surprised(work))
+
+    async def enter(self, gate: Gate, rows: list[Row]) -> list[tuple[Place, Entered]] | Refusal:
+        """Entries that were gathered."""
+        entered = await self.rounds.enter(gate, self.ids.new(self.clock.now_ms()), rows)
+        return entered if isinstance(entered, Refusal) else [(place, entered) for place in entered.places]
+
+    def ring(self, room: str, round_id: str, what: str) -> None:
+        """A bell is due."""
+        (self.till if what in BELLS else self.referee).ring(room, round_id, what)
+
+    def rebuild(self, room: str) -> None:
+        """The sales of a room must be rebuilt."""
+        self.rebuilder.wanted(room)
+
+    def remember(self, shelf: Shelf, holds: Sequence[bytes]) -> None:
+        """Holds were changed by this node."""
+        self.rebuilder.remember(shelf, holds)
 
     def deaf(self) -> bool:
         """What was published now would not come back to this node's own viewers."""
@@ -246,7 +286,7 @@ class Node:
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
-        parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle, self.ids
+        parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle, self.till, self.ids
         api = Api(self.tokens, self.clock, *parts, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000) if self.settings.dev else []
         cors = Middleware(
@@ -410,6 +450,7 @@ def announce(settings: Settings, url: str) -> None:
         f"  in a terminal  {command} watch demo{more}\n"
         f"  say something  {command} send demo room.notice text=hello{more}\n"
         f"  draw lots      {command} send demo lottery.open prize=cup winners=3 keyword=想要 seconds=60{more}\n"
+        f"  sell a little  {command} send demo sale.open item=mug price=9900 stock=5 seconds=120{more}\n"
         f"Ctrl-C stops it.\n"
     )
     sys.stdout.flush()

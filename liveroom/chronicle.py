@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, json
 
 from gameplay.play import Entry, Own, Played, Reading, Round
 from liveroom.drawkeys import DrawKeys
@@ -80,6 +80,8 @@ class Chronicle:
         played, play = kept.played, KINDS[kept.kind]
         about = {"kind": kept.kind, "id": round_id, "state": played.state, "ver": played.ver}
         counts = {"entered": played.entered, "viewers": played.viewers}
+        if play.grants:
+            counts = json.decode(kept.counts)
         mine = await self.own_part(play, played, viewer)
         return {**about, "opened": played.opened, "counts": counts, "result": Raw(kept.result), "mine": mine}
 

@@ -39,7 +39,7 @@ class Entrance:
     def __init__(
         self,
         rounds: Rounds,
-        gatherer: Gatherer,
+        gatherer: Gatherer[Gate, Row, tuple[Place, Entered]],
         keys: DrawKeys,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -94,13 +94,13 @@ class Entrance:
         row = Row(actor.viewer, actor.name, tag, word, credit, asked.at, actor.device if by_device else "")
         gate = Gate(room, live.id, live.kind, live.play.often, by_device)
 
-        def placed(place: Place, entered: Entered) -> None:
-            end(reply(live, row, place, entered))
+        def placed(answer: tuple[Place, Entered] | Refusal) -> None:
+            end(answer if isinstance(answer, Refusal) else reply(live, row, *answer))
 
         if eligible is None:
-            self.gatherer.add(gate, row, placed, end)
+            self.gatherer.add(gate, row, placed)
         else:
-            self.spawn(self.admit_if(asked, eligible, live.id, end, lambda: self.gatherer.add(gate, row, placed, end)))
+            self.spawn(self.admit_if(asked, eligible, live.id, end, lambda: self.gatherer.add(gate, row, placed)))
 
     async def admit_if(
         self, asked: Asked, eligible: Eligible, round_id: str, end: Callable[[Done], None], admit: Callable[[], None]
@@ -123,6 +123,7 @@ class Entrance:
             liked=liked,
             commented=commented,
             answered_right=right,
+            bought=await self.rounds.bought(room, actor.viewer) if eligible.asks("bought") else 0,
             won_lately=await self.rounds.is_barred(room, round_id, actor.viewer),
             device=actor.device,
         )

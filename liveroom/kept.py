@@ -30,6 +30,7 @@ def as_kept(room: str, round_id: str, fields: Mapping[str, bytes], entries: int,
     opens: OpenRound = OPENINGS[kind].decode(fields["command"])
     play = ROUNDS[type(opens)]
     opened_at = int(fields["opened_at"])
+    numbers = [name for name, first in play.counters(opens).items() if isinstance(first, int)]
     told = play.opened if opened_at else play.announced
     played: Played[Any] = Played(
         id=round_id,
@@ -44,5 +45,7 @@ def as_kept(room: str, round_id: str, fields: Mapping[str, bytes], entries: int,
         entered=entries,
         viewers=viewers,
         kept=json.decode(fields["kept"]),
+        rev=int(fields.get("rev", 0)),
+        numbers={name: int(fields[name]) for name in numbers if name in fields},
     )
     return Kept(kind, played, fields["by"].decode(), fields.get("counts", b"{}"), fields.get("result", b"null"))

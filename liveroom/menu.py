@@ -12,6 +12,7 @@ KINDS: dict[str, Round[Any]] = {play.kind: play for play in ROUNDS.values()}
 ENTERS: dict[type[Command], Round[Any]] = {play.enters: play for play in KINDS.values() if play.enters}
 CLAIMS: dict[type[Command], Round[Any]] = {play.claims: play for play in KINDS.values() if play.claims}
 TURNS: dict[type[Command], Round[Any]] = {turn: play for play in KINDS.values() for turn in play.turns}
+BELLS: dict[str, Round[Any]] = {bell: play for play in KINDS.values() for bell in play.grants}  # not the referee's
 
 
 def tag(event: type[RoundEvent] | type[Command]) -> str:

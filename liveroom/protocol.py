@@ -227,7 +227,7 @@ class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
 
 def refusal_reply(refusal: Refusal, cid: int | UnsetType) -> ErrorReply:
     wait = UNSET if refusal.retry_after_ms is None else refusal.retry_after_ms
-    retryable = ERRORS[refusal.code].retryable
+    retryable = ERRORS[refusal.code].retryable if refusal.retryable is None else refusal.retryable
     return ErrorReply(cid, refusal.code, retryable, wait, dict(refusal.params), refusal.message)
 
 

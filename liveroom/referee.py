@@ -25,13 +25,17 @@ from liveroom.kept import Kept
 from liveroom.memory import Memory
 from liveroom.menu import CLAIMS, KINDS, ROUNDS, TURNS
 from liveroom.store.clock import Clock
+from liveroom.store.durable import Durability
 from liveroom.store.rooms import TRY_LATER, By
 from liveroom.store.rounds import (
     BELL,
+    NO_KEY,
     NO_SUCH_ROUND,
     PAGE,
+    Before,
     Elsewhere,
     Moved,
+    Once,
     Rounds,
 )
 from liveroom.store.scripts import NoRoom
@@ -55,6 +59,8 @@ class Referee:
         keys: DrawKeys,
         *,
         archive: Archive,
+        durability: Durability,
+        currency: str,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         crash: Callable[[str], None],
     ) -> None:
@@ -63,6 +69,8 @@ class Referee:
         self.ids = ids
         self.keys = keys
         self.archive = archive
+        self.durability = durability
+        self.currency = currency
         self.spawn = spawn
         self.crash = crash
         self.frozen: Memory[list[Entry]] = Memory(FROZEN)
@@ -75,9 +83,11 @@ class Referee:
     # -- opening --
 
     async def open(self, asked: Asked) -> Done:
-        command: Any = asked.command
-        play = ROUNDS[type(command)]
+        play = ROUNDS[type(asked.command)]
+        command: Any = play.completes(asked.command, asked.room.info.currency or self.currency)
         if refusal := play.check(command) or too_far(command, asked.at):
+            return refusal
+        if play.grants and (refusal := await self.durability.refusal()):
             return refusal
         new = self.ids.new(asked.at)
         played = planned(f"r_{new}", asked.room.info.id, command, int(asked.at))
@@ -90,11 +100,12 @@ class Referee:
             new,
             asked.by,
             keyword=keyword_of(play, play.opening(played, reading)),
-            once="" if command.idem is UNSET else once_key(self.rounds.rooms, asked),
-            digest="" if command.idem is UNSET else digest(command),
+            once=self.once(asked),
             not_after=asked.at + LATEST_MS,
         )
-        return opened if isinstance(opened, Refusal) else {"id": opened}
+        if isinstance(opened, Refusal):
+            return opened
+        return {"id": opened, **(self.durability.remark if play.grants else {})}
 
     async def bar_winners(self, played: Played[Any]) -> None:
         """Who won lately is written down before the round opens, for entries are judged without the ledger."""
@@ -110,7 +121,9 @@ class Referee:
         """A host's command to a round."""
         command: Any = asked.command
         play = TURNS[type(command)]
-        turn = play.turns[type(command)]
+        turn, once = play.turns[type(command)], self.once(asked)
+        if before := await self.rounds.answered(once):
+            return before if isinstance(before, Refusal) else standing(command.id, before)
         for _ in range(TRIES):
             kept = await self.find(asked.room.info.id, command, play)
             if isinstance(kept, Refusal):
@@ -124,13 +137,20 @@ class Referee:
             move = turn.does(played, reading, command)
             if move is None:
                 return {"id": played.id, "state": played.state, "ver": played.ver}
-            done = await self.move(kept, move, asked.by, not_after=asked.at + LATEST_MS)
+            done = await self.move(kept, move, asked.by, asked.at + LATEST_MS, once)
             if isinstance(done, Refusal):
                 return done
             if isinstance(done, Moved):
                 self.spawn(self.go_on(played, move))
-                return {"id": played.id, "state": move.to, "ver": done.ver}
+            if not isinstance(done, Elsewhere):
+                return standing(played.id, done)
         return TRY_LATER
+
+    def once(self, asked: Asked) -> Once:
+        """How this intention is remembered, if it is one that may be sent again."""
+        if asked.command.idem is UNSET:
+            return NO_KEY
+        return Once(once_key(self.rounds.rooms, asked), digest(asked.command))
 
     async def find(self, room: str, command: RoundCommand, play: Round[Any]) -> Kept | Refusal:
         kept = await self.rounds.read(room, command.id)
@@ -184,9 +204,11 @@ class Referee:
         if what := at_once(move):
             await self.rung(played.room, played.id, what)
 
-    async def move(self, kept: Kept, move: Move, who: By, not_after: float = 0) -> Moved | Elsewhere | Refusal:
+    async def move(
+        self, kept: Kept, move: Move, who: By, not_after: float = 0, once: Once = NO_KEY
+    ) -> Moved | Elsewhere | Before | Refusal:
         fact = self.ids.new(self.clock.now_ms())
-        return await self.rounds.move(kept.played, move, fact, who, not_after)
+        return await self.rounds.move(kept.played, move, fact, who, not_after, once)
 
     async def read(self, play: Round[Any], played: Played[Any], reads: Iterable[Reads]) -> Reading:
         """What a step asks to be told of the world."""
@@ -250,6 +272,11 @@ def planned(round_id: str, room: str, command: OpenRound, at: int) -> Played[Any
         opened_at=0,
         closes_at=opens_at + command.seconds * 1000,
     )
+
+
+def standing(round_id: str, now: Moved | Before) -> dict[str, Any]:
+    """How a round stands behind a host's command."""
+    return {"id": round_id, "state": now.state, "ver": now.ver}
 
 
 def too_far(command: OpenRound, at: float) -> Refusal | None:

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.structs import asdict
@@ -58,6 +58,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     history: Positive = 500
     window_ms: Positive = 100  # the longest tick
     connections: Positive = 5  # per viewer and room
+
+    # sales
+    durability: Literal["strict", "relaxed"] = "strict"  # relaxed: sell although Redis may lose what it acknowledges
+    offer_seconds: Seconds = 30  # how long a unit is kept for who waited for it
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = "CNY"  # of rooms that were made without one
 
     # patience
     header_start_seconds: Seconds = 5

@@ -11,6 +11,7 @@ import typer
 from liveroom.cli.answer import REFUSED, echo
 from liveroom.cli.export import export
 from liveroom.cli.options import Config, Data, Redis, Room, Seconds, Token, Url, duration
+from liveroom.cli.reconcile import reconcile
 from liveroom.cli.rooms import rooms
 from liveroom.cli.setup import settings_from, with_secret
 from liveroom.cli.there import room_path, server
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(rooms, name="rooms", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(export)
+app.command(rich_help_panel=DATA)(reconcile)
 
 
 class Role(StrEnum):

@@ -22,6 +22,9 @@ class What(StrEnum):
     winners = "winners"
     answers = "answers"
     commands = "commands"
+    orders = "orders"
+    holds = "holds"
+    refunds = "refunds"
 
 
 class Form(StrEnum):
@@ -31,7 +34,9 @@ class Form(StrEnum):
 
 def export(
     room: Annotated[str, typer.Argument(help="Id of the room.")],
-    what: Annotated[What, typer.Option(help="What to write out; answers are the entries of quiz questions.")],
+    what: Annotated[
+        What, typer.Option(help="What to write out; answers are those to quiz questions, refunds what the shop owes.")
+    ],
     form: Annotated[Form, typer.Option("--format", help="CSV, or one JSON object a line.")] = Form.csv,
     of_round: Annotated[str, typer.Option("--round", metavar="ID", help="Of this round only.")] = "",
     data: Annotated[Path | None, typer.Option(help="Data folder.", show_default="./.liveroom")] = None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from msgspec import UNSET, DecodeError, Meta, Raw, Struct, ValidationError, json
@@ -14,9 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gameplay.play import Code, Refusal, Role
+from gameplay.play import Code, Millis, Refusal, Role
 from gameplay.text import shown
-from liveroom.asked import Asked, Caller
+from liveroom.asked import Asked, Caller, Done
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.hub import Hub
@@ -27,11 +28,13 @@ from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
 from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms
 from liveroom.store.rounds import NO_SUCH_ROUND
+from liveroom.till import NO_SUCH_HOLD, Till
 from liveroom.tokens import BadToken, Claims, Tokens
 from liveroom.wall import read_wall, rounds_json
 
 log = structlog.get_logger()
 
+HOLD = re.compile(r"h_[a-z0-9_]{1,60}")
 MOST_BODY = 16 * 1024
 ANSWER_SECONDS = 5
 STALE_SECONDS = 4  # room time older than that is no longer trusted
@@ -43,6 +46,17 @@ class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = ""
 
 
+class Payment(Struct, frozen=True, forbid_unknown_fields=True):
+    """``paid_at`` in epoch milliseconds, by the shop's clock."""
+
+    payment_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    paid_at: Millis = 0
+
+
+class Why(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Refused(Exception):
     """Ends a request with a refusal."""
 
@@ -51,6 +65,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
+Body = TypeVar("Body")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -66,6 +81,7 @@ class Api:
         feed: Feed,
         desk: Desk,
         chronicle: Chronicle,
+        till: Till,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -76,6 +92,7 @@ class Api:
         self.feed = feed
         self.desk = desk
         self.chronicle = chronicle
+        self.till = till
         self.ids = ids
         self.leaving = leaving
 
@@ -88,6 +105,8 @@ class Api:
             ("POST", "/v1/rooms/{room}/commands", self.command),
             ("GET", "/v1/rooms/{room}/rounds/{id}", self.round),
             ("GET", "/v1/rooms/{room}/rounds/{id}/proof", self.proof),
+            ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
+            ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
@@ -115,14 +134,8 @@ class Api:
     # -- rooms --
 
     async def create(self, request: Request) -> Response:
-        body = await body_of(request)
-        try:
-            new = json.decode(body, type=NewRoom)
-        except (ValidationError, UnicodeDecodeError) as error:
-            self.claims(request)
-            raise Refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error))) from None
-        except (DecodeError, RecursionError):
-            raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+        self.claims(request)
+        new = await body_as(request, NewRoom)
         self.claims_for(request, new.id, Role.HOST)
         title = shown(new.title)
         if not title:
@@ -212,6 +225,27 @@ class Api:
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}
         return Response(text, media_type="application/json", headers=headers)
 
+    # -- the shop --
+
+    async def confirm(self, request: Request) -> Response:
+        """The shop was paid: the hold becomes an order."""
+        room, hold = self.hold_of(request)
+        paid = await body_as(request, Payment)
+        return done(await self.till.confirm(room, hold, paid.payment_id, paid.paid_at))
+
+    async def release(self, request: Request) -> Response:
+        """The shop will not be paid, or has given the payment back."""
+        room, hold = self.hold_of(request)
+        why = await body_as(request, Why)
+        return done(await self.till.release(room, hold, shown(why.reason)))
+
+    def hold_of(self, request: Request) -> tuple[str, str]:
+        room, hold = request.path_params["room"], request.path_params["hold"]
+        self.claims_for(request, room, Role.SERVICE)
+        if not HOLD.fullmatch(hold):
+            raise Refused(NO_SUCH_HOLD)
+        return room, hold
+
     # -- the node --
 
     async def livez(self, _: Request) -> Response:
@@ -238,6 +272,21 @@ async def body_of(request: Request) -> bytes:
         if len(body) > MOST_BODY:
             raise Refused(Refusal(Code.BAD_MESSAGE, {"max": MOST_BODY}, f"the body is over {MOST_BODY} bytes"))
     return body
+
+
+async def body_as(request: Request, kind: type[Body]) -> Body:
+    """The body as one of ours; what is wrong with it is refused."""
+    body = await body_of(request)
+    try:
+        return json.decode(body or b"{}", type=kind)
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise Refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error))) from None
+    except (DecodeError, RecursionError):
+        raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+
+
+def done(said: Done) -> Response:
+    return refused(said) if isinstance(said, Refusal) else reply(said)
 
 
 def reply(body: Any, status: int = 200) -> Response:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +16,9 @@ from liveroom.ledger.queries import Ledger
 from liveroom.ledger.tables import entries
 from liveroom.menu import KINDS
 from liveroom.room import RoomInfo
+
+RECENT_MS = 48 * 3600 * 1000
+MOST_SALES = 50
 
 
 class Archive:
@@ -42,10 +49,7 @@ class Archive:
                 made, viewers = (await connection.execute(counts)).one()
         except AWAY as error:
             raise OSError(reason(error)) from None
-        if row is None or row["kind"] not in KINDS or not row["command"]:
-            return None
-        fields = {name: str(value).encode() for name, value in row.items()}
-        return as_kept(room, round_id, fields, made, viewers)
+        return None if row is None or not is_known(row) else as_kept(room, round_id, fields(row), made, viewers)
 
     async def entries(self, round_id: str) -> list[Entry]:
         """In their order."""
@@ -56,3 +60,35 @@ class Archive:
             ]
         except AWAY as error:
             raise OSError(reason(error)) from None
+
+    async def sales(self, room: str) -> list[Kept]:
+        """The sales of the last two days and those to come, whatever became of them; the newest first."""
+        try:
+            rows = await self.ledger.sales_of(room, int(time.time() * 1000) - RECENT_MS, MOST_SALES)
+        except AWAY as error:
+            raise OSError(reason(error)) from None
+        return [as_kept(room, row["id"], fields(row), 0, 0) for row in rows if is_known(row)]
+
+    async def holds(self, round_id: str) -> list[dict[str, Any]]:
+        """The holds of a sale as its records say them, the oldest first."""
+        try:
+            return await self.ledger.holds_of(round_id)
+        except AWAY as error:
+            raise OSError(reason(error)) from None
+
+    async def refunds(self, round_id: str) -> list[str]:
+        """``hold:payment`` of the payments of a sale that got nothing."""
+        try:
+            return await self.ledger.refunds_of(round_id)
+        except AWAY as error:
+            raise OSError(reason(error)) from None
+
+
+def is_known(row: Mapping[Any, Any]) -> bool:
+    """Whether this version knows rounds of that kind, and the ledger with what it was opened."""
+    return row["kind"] in KINDS and bool(row["command"])
+
+
+def fields(row: Mapping[Any, Any]) -> dict[str, bytes]:
+    """A row as Redis keeps it."""
+    return {name: str(value).encode() for name, value in row.items()}

@@ -13,7 +13,7 @@ from msgspec import json
 from liveroom.ledger.queries import Ledger, exported
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TIMES = ("at",)
+TIMES = ("made", "until", "paid_at", "at")
 JSON = ("body",)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 
@@ -34,8 +34,8 @@ def columns(what: str) -> list[str]:
 
 
 def dated(row: Row) -> dict[str, Any]:
-    """The row, each of its times also as people read it."""
-    return {**row, **{f"{name}_utc": iso(row[name]) for name in TIMES if name in row}}
+    """The row, each of its times also as people read it; 0 is none."""
+    return {**row, **{f"{name}_utc": iso(row[name]) if row[name] else "" for name in TIMES if name in row}}
 
 
 def iso(ms: int) -> str:

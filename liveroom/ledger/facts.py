@@ -35,6 +35,9 @@ class Kind(Enum):
     WIN = auto()
     CLAIM = auto()
     LOSS = auto()
+    HOLD = auto()
+    ORDER = auto()
+    REFUND = auto()
     UNREAD = auto()
 
 
@@ -84,12 +87,52 @@ class Claim(Struct, frozen=True, array_like=True, gc=False):
     at: Number
 
 
+class Sale(Struct, frozen=True, gc=False):
+    """What the room was told of a sale, as far as an order repeats it."""
+
+    item: str = ""
+    price: Number = 0
+    currency: str = ""
+
+
+class Hold(Struct, frozen=True, gc=False):
+    hold: Name
+    viewer: Name
+    state: str
+    v: Number
+    name: str = ""
+    qty: Number = 1
+    until: Number = 0
+    made: Number = 0
+    at: Number = 0
+    idem: str = ""
+    order: Name = ""
+    rank: Number = 0
+    payment: str = ""
+    paid_at: Number = 0
+    late: bool = False
+    why: str = ""
+
+
+class Refund(Struct, frozen=True, gc=False):
+    hold: Name
+    payment: Name
+    viewer: Name
+    at: Number
+    qty: Number = 1
+    why: str = ""
+    paid_at: Number = 0
+
+
 read_kind = json.Decoder(Kinded).decode
 read_told = json.Decoder(Told).decode
 read_entries = json.Decoder(list[Entry]).decode
 read_wins = json.Decoder(list[Win]).decode
 read_losers = json.Decoder(list[Name]).decode
 read_claims = json.Decoder(list[Claim]).decode
+read_sale = json.Decoder(Sale, strict=False).decode  # Lua knows one kind of number
+read_holds = json.Decoder(list[Hold], strict=False).decode
+read_refunds = json.Decoder(list[Refund], strict=False).decode
 
 
 def without_nul(text: str) -> str:
@@ -214,13 +257,51 @@ class Claimed(Said, frozen=True):
             yield Kind.CLAIM, {"of": self.round, "whose": claim.viewer}
 
 
-KINDS: Mapping[str, type[RoomCreated | EventTold | CommandDone | RoundMoved | Entered | Claimed]] = {
+class Held(Said, frozen=True):
+    """Holds that were made or changed, each as it is since; some of them are paid by now."""
+
+    round: Name
+    holds: str
+    sale: str = "{}"
+
+    def rows(self) -> Rows:
+        sale = read_sale(without_nul(self.sale))
+        for hold in read_holds(without_nul(self.holds)):
+            row = {"room": self.room, "round": self.round, **asdict(hold)}
+            order = row.pop("order")
+            row["late"] = int(hold.late)
+            yield Kind.HOLD, row | {"order_id": order}
+            if order:
+                yield Kind.ORDER, order_row(row, order, sale)
+
+
+def order_row(hold: Row, id_: str, sale: Sale) -> Row:
+    """A hold that was paid, and perhaps given back later, as an order."""
+    shared = ("hold", "room", "round", "viewer", "name", "qty", "rank", "payment", "paid_at", "at", "late", "v")
+    state = "refunded" if hold["state"] == "refunded" else "paid"
+    return {"id": id_, "state": state, **asdict(sale), **{name: hold[name] for name in shared}}
+
+
+class Refunded(Said, frozen=True):
+    """Payments that got nothing: the shop must give them back."""
+
+    round: Name
+    refunds: str
+
+    def rows(self) -> Rows:
+        shared = {"room": self.room, "round": self.round}
+        yield from ((Kind.REFUND, shared | asdict(one)) for one in read_refunds(without_nul(self.refunds)))
+
+
+KINDS: Mapping[str, type[RoomCreated | EventTold | CommandDone | RoundMoved | Entered | Claimed | Held | Refunded]] = {
     "room.created": RoomCreated,
     "event": EventTold,
     "command": CommandDone,
     "round": RoundMoved,
     "entries": Entered,
     "claims": Claimed,
+    "holds": Held,
+    "refunds": Refunded,
 }
 
 

@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, exists, or_, select
+from sqlalchemy import RowMapping, Select, and_, exists, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from liveroom.ledger.tables import about, commands, entries, events, rooms, rounds, winners
+from liveroom.ledger.tables import about, commands, entries, events, holds, orders, refunds, rooms, rounds, winners
 from liveroom.room import RoomInfo
 
 PAGE = 1000  # rows read at once
 ASKED = 500  # viewers in one question
+OFF = "the sale was cancelled"
 
 
 class Ledger:
@@ -55,6 +56,20 @@ class Ledger:
             found = await connection.execute(select(rounds).where(rounds.c.id == round_id, rounds.c.room == room))
             return found.mappings().first()
 
+    async def sales_of(self, room: str, since_ms: int = 0, most: int | None = None) -> Sequence[RowMapping]:
+        """The sales that opened since then, or are to open, the newest first."""
+        asked = select(rounds).where(rounds.c.room == room, rounds.c.kind == "sale", rounds.c.opens_at >= since_ms)
+        return await self.all(asked.order_by(rounds.c.opens_at.desc(), rounds.c.id.desc()).limit(most))
+
+    async def holds_of(self, round_id: str) -> list[dict[str, Any]]:
+        """The holds of a sale as its records say them, the oldest first."""
+        asked = select(*RECORD).where(holds.c.round == round_id).order_by(holds.c.made, holds.c.hold)
+        return [plain(row) | {"late": bool(row["late"])} for row in await self.all(asked)]
+
+    async def orders_of(self, room: str, round_id: str) -> list[dict[str, Any]]:
+        asked = select(orders).where(orders.c.room == room, orders.c.round == round_id).order_by(orders.c.id)
+        return [plain(row) for row in await self.all(asked)]
+
     async def entries_of(self, round_id: str) -> AsyncGenerator[RowMapping]:
         """All entries of a round in their order, never all in memory."""
         asked = select(entries).where(entries.c.round == round_id).order_by(entries.c.n)
@@ -63,6 +78,12 @@ class Ledger:
                 for row in page:
                     yield row
 
+    async def refunds_of(self, round_id: str) -> list[str]:
+        """``hold:payment`` of the payments that got nothing."""
+        asked = select(refunds.c.hold, refunds.c.payment).where(refunds.c.round == round_id)
+        async with self.engine.connect() as connection:
+            return [f"{hold}:{payment}" for hold, payment in await connection.execute(asked)]
+
     async def pages(self, asked: Select[Any]) -> AsyncGenerator[Sequence[RowMapping]]:
         """What is asked, as of one moment, a page at a time."""
         async with self.engine.connect() as connection:
@@ -70,13 +91,27 @@ class Ledger:
             async for page in found.mappings().partitions():
                 yield page
 
+    async def all(self, asked: Select[Any]) -> Sequence[RowMapping]:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(asked)
+            return list(found.mappings())
+
     async def one(self, asked: Select[Any]) -> Any:
         async with self.engine.connect() as connection:
             return await connection.scalar(asked)
 
 
+def plain(row: RowMapping) -> dict[str, Any]:
+    """With names that are str itself, as msgspec wants them."""
+    return {str(name): value for name, value in row.items()}
+
+
 def pages_of(items: list[str], size: int) -> list[list[str]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+SAID = ("hold", "viewer", "name", "qty", "state", "until", "made", "at", "idem", "v", "rank", "payment", "paid_at")
+RECORD = [*(holds.c[name] for name in (*SAID, "late", "why")), holds.c.order_id.label("order")]
 
 
 # --- for those who take it elsewhere ---------------------------------------------------------------
@@ -86,6 +121,19 @@ ANSWERED = [column.label("choice") if column.name == "word" else column for colu
 WON = [winners.c[name] for name in ("room", "round", "place", "viewer", "name", "tag", "prize", "state", "at")]
 TOLD_US = ("room", "round", "actor", "role", "kind", "ver_before", "ver_after", "body", "at", "fact")
 COMMANDED = [commands.c[name] for name in TOLD_US]
+PAID = ("rank", "payment", "paid_at", "late")
+HELD = ("room", "round", "hold", "viewer", "name", "qty", "state", "made", "until", "order_id", *PAID, "why", "at", "v")
+BOUGHT = ("hold", "viewer", "name", "item", "qty", "price", "currency", *PAID, "state", "at", "v")
+ORDERED = [orders.c.room, orders.c.round, orders.c.id.label("order_id"), *(orders.c[name] for name in BOUGHT)]
+OWED = ("room", "round", "hold", "payment", "viewer", "qty", "why", "paid_at", "at")
+OWED_FOR = [orders.c[name] if name != "why" else literal(OFF).label("why") for name in OWED]
+TOLD_ALREADY = and_(refunds.c.hold == orders.c.hold, refunds.c.payment == orders.c.payment)
+OWED_ALL = union_all(
+    select(*(refunds.c[name] for name in OWED)),
+    select(*OWED_FOR)
+    .join(rounds, rounds.c.id == orders.c.round)
+    .where(rounds.c.state == "cancelled", orders.c.state == "paid", ~exists().where(TOLD_ALREADY)),
+).subquery()
 IN_ORDER = (entries.c.room, entries.c.round, entries.c.n)
 
 EXPORTS: dict[str, Select[Any]] = {
@@ -93,6 +141,9 @@ EXPORTS: dict[str, Select[Any]] = {
     "answers": select(*ANSWERED).where(entries.c.kind == "quiz").order_by(*IN_ORDER),
     "winners": select(*WON).order_by(winners.c.round, winners.c.place),
     "commands": select(*COMMANDED).order_by(commands.c.at, commands.c.fact),
+    "orders": select(*ORDERED).order_by(orders.c.round, orders.c.rank, orders.c.id),
+    "holds": select(*(holds.c[name] for name in HELD)).order_by(holds.c.round, holds.c.made, holds.c.hold),
+    "refunds": select(OWED_ALL).order_by(*(OWED_ALL.c[name] for name in ("round", "at", "hold", "payment"))),
 }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Executable, Table, bindparam, case, func, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from liveroom.ledger.facts import Kind
-from liveroom.ledger.tables import commands, entries, events, rooms, rounds, unread, winners
+from liveroom.ledger.tables import commands, entries, events, holds, orders, refunds, rooms, rounds, unread, winners
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -29,6 +29,9 @@ class Statements:
             # A win never goes back from claimed or lost.
             Kind.CLAIM: update(winners).where(*of_win(), winners.c.state == "won").values(state="claimed"),
             Kind.LOSS: update(winners).where(*of_win(), winners.c.state != "lost").values(state="lost"),
+            Kind.HOLD: self.latest(holds),
+            Kind.ORDER: self.latest(orders),
+            Kind.REFUND: self.once(refunds),
             Kind.UNREAD: self.once(unread),
         }
 
@@ -40,6 +43,13 @@ class Statements:
 
     def once(self, table: Table) -> Insert:
         return self.insert(table).on_conflict_do_nothing()
+
+    def latest(self, table: Table) -> Insert:
+        """Whatever comes late, the row with the highest ``v`` stays."""
+        insert = self.insert(table)
+        said = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+        later = insert.excluded.v > table.c.v
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=said, where=later)
 
     def room(self) -> Insert:
         """A room is open if it was made after it was last closed; the newest making names it."""

@@ -115,6 +115,69 @@ winners = Table(
     Index(None, "at"),
 )
 
+holds = Table(
+    "holds",
+    metadata,
+    text("hold", key=True),
+    text("room"),
+    text("round"),
+    text("viewer"),
+    text("name"),
+    number("qty"),
+    text("state"),  # held, sold, expired, cancelled or refunded
+    number("until"),
+    number("made"),
+    number("at"),  # of the last change
+    text("idem"),  # empty: none
+    number("v"),  # rises with each change
+    text("order_id"),  # empty: not paid
+    number("rank"),  # of the payments, from 1; 0: not paid
+    text("payment"),
+    number("paid_at"),  # 0: not paid
+    number("late"),  # 1: paid after it had expired, and sold all the same
+    text("why"),
+    Index(None, "round", "made"),
+    Index(None, "room", "round"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    text("id", key=True),
+    text("hold"),
+    text("room"),
+    text("round"),
+    text("viewer"),
+    text("name"),
+    text("item"),
+    number("qty"),
+    number("price"),  # of one, in minor units
+    text("currency"),
+    number("rank"),
+    text("payment"),
+    number("paid_at"),
+    number("at"),  # of the last change
+    number("late"),
+    text("state"),  # paid or refunded
+    number("v"),  # of the hold
+    Index(None, "room", "round"),
+)
+
+refunds = Table(  # payments that got nothing
+    "refunds",
+    metadata,
+    text("hold", key=True),
+    text("payment", key=True),
+    text("room"),
+    text("round"),
+    text("viewer"),
+    number("qty"),
+    text("why"),
+    number("paid_at"),
+    number("at"),
+    Index(None, "room", "round"),
+)
+
 unread = Table(
     "unread",
     metadata,

@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -94,7 +95,8 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Feed:
-    """Feeds the hub. ``seated`` is told of viewers who sat down on another node."""
+    """Feeds the hub. ``seated`` is told of viewers who sat down on another node, ``stirred`` of rounds whose numbers
+    are newer, ``begun_anew`` of rooms that start from a snapshot."""
 
     def __init__(
         self,
@@ -111,6 +113,8 @@ class Feed:
         hold_seconds: float,
         spawn: Spawn,
         seated: Callable[[Room, str, str, int, str], None],
+        stirred: Callable[[str, str, float], None],
+        begun_anew: Callable[[str], None],
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -123,6 +127,8 @@ class Feed:
         self.hold_seconds = hold_seconds
         self.spawn = spawn
         self.seated = seated
+        self.stirred = stirred
+        self.begun_anew = begun_anew
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -233,6 +239,7 @@ class Feed:
                     known = room.wall.get(opened.id)
                     if known is None or known.state == "announced":  # else the wall was read later than this was told
                         room.wall = {**room.wall, opened.id: opened}
+            self.stirred(room.info.id, read_id(event.body).id, inf)
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
         self.hub.feed(room, event)
@@ -265,8 +272,9 @@ class Feed:
         if not found:
             return
         self.hub.state(room, f"{found[0].decode()} {round_id}", body)
-        if found[2] == b"progress" and (live := room.wall.get(round_id)):
+        if found[2] in (b"progress", b"stock") and (live := room.wall.get(round_id)):
             ver, counts = counts_of(body)
+            self.stirred(room.info.id, round_id, ver)
             if ver > live.ver:  # else the wall was read later than this was told
                 live.ver, live.counts = ver, counts
 
@@ -293,6 +301,17 @@ class Feed:
             for letter in letters:
                 if letter.body not in told[viewer]:
                     self.hub.whisper(room, private_of(viewer, letter, room))
+
+    async def tell_parts(self, room: Room) -> None:
+        """Behind a reset, whose snapshot is the same for all: what each viewer holds."""
+        seq, ids = room.seq, [one.id for one in room.wall.values() if one.play.grants]
+        people = list(room.people)
+        rows = await self.patiently(partial(self.rounds.own, room.info.id, people, ids)) or {}
+        for round_id, parts in rows.items():
+            for viewer, row in zip(people, parts, strict=True):
+                for hold in holds_in(row):
+                    said = {"t": "sale.held", "id": round_id, **hold}
+                    self.hub.whisper(room, Private(viewer, seq, encode(said)))
 
     async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """What Redis answers; None where it is away for longer."""
@@ -394,6 +413,8 @@ class Feed:
         message = encode(Reset(view.epoch, view.seq, snapshot(room)))
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
+        self.begun_anew(room.info.id)
+        self.spawn(self.tell_parts(room))
 
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
@@ -444,6 +465,8 @@ class Feed:
         for room, head in zip(held, heads, strict=True):
             if head is None or (head.run, head.epoch, head.seq, head.ctl) != (run, room.epoch, room.seq, room.ctl):
                 self.mend(room)
+            if head and head.rebuild:
+                self.rooms.wanted(room.info.id)
 
     async def check_live(self, held: list[Room]) -> None:
         if self.live_clock is not self.clock:
@@ -499,6 +522,12 @@ def of_round(body: bytes) -> re.Match[bytes] | None:
     """Kind and verb of an event of a round."""
     found = OF_ROUND.search(body)
     return found if found and found[1].decode() in KINDS else None
+
+
+def holds_in(row: bytes | None) -> list[dict[str, Any]]:
+    """What of a viewer's part in a sale is held and not paid yet."""
+    parts: list[dict[str, Any]] = json.decode(row.partition(b" ")[2]) if row else []
+    return [one for one in parts if "hold" in one and "order" not in one]
 
 
 def private_of(viewer: str, letter: Letter, room: Room) -> Private:

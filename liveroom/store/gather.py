@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from typing import Any, Generic, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
 from gameplay.play import Code, Refusal
-from liveroom.ids import Ids
-from liveroom.store.clock import Clock
-from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
 from liveroom.store.scripts import NoRoom
 
 log = structlog.get_logger()
@@ -23,67 +20,70 @@ MOST_WAITING = 20_000
 UNKNOWN = Refusal(Code.TRY_LATER, {"unknown": True}, "it is not known whether this counted; send it again", 1000)
 TOO_MANY = Refusal(Code.TRY_LATER, message="too many at once; send it again", retry_after_ms=1000)
 
-Answer = Callable[[Place, Entered], None]
-Refuse = Callable[[Refusal], None]
+Gate = TypeVar("Gate", bound=Hashable)
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 
 
-class Gatherer:
-    """One queue and one call in flight for each round; whoever comes meanwhile goes with the next call."""
+class Gatherer(Generic[Gate, Row, Answer]):
+    """One queue and one call in flight for each gate; whoever comes meanwhile goes with the next call.
+
+    ``call`` hands rows to Redis and gives an answer for each, in their order, or one refusal for all.
+    """
 
     def __init__(
         self,
-        rounds: Rounds,
-        ids: Ids,
-        clock: Clock,
+        call: Callable[[Gate, list[Row]], Awaitable[Sequence[Answer] | Refusal]],
         seconds: float,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         crash: Callable[[str], None],
     ) -> None:
-        self.rounds = rounds
-        self.ids = ids
-        self.clock = clock
+        self.call = call
         self.seconds = seconds
         self.spawn = spawn
         self.crash = crash
-        self.queues: dict[Gate, list[tuple[Row, Answer, Refuse]]] = {}
+        self.queues: dict[Gate, list[tuple[Row, Callable[[Answer | Refusal], None]]]] = {}
 
-    def add(self, gate: Gate, row: Row, answer: Answer, refuse: Refuse) -> None:
-        """One of the two is called, once."""
+    def add(self, gate: Gate, row: Row, end: Callable[[Answer | Refusal], None]) -> None:
+        """``end`` is called once."""
         queue = self.queues.get(gate)
         if queue is None:
             queue = self.queues[gate] = []
             self.spawn(self.empty(gate, queue))
         if len(queue) >= MOST_WAITING:
-            return refuse(TOO_MANY)
-        return queue.append((row, answer, refuse))
+            return end(TOO_MANY)
+        return queue.append((row, end))
 
-    async def empty(self, gate: Gate, queue: list[tuple[Row, Answer, Refuse]]) -> None:
+    async def ask(self, gate: Gate, row: Row) -> Answer | Refusal:
+        done: asyncio.Future[Answer | Refusal] = asyncio.get_running_loop().create_future()
+        self.add(gate, row, lambda answer: None if done.done() else done.set_result(answer))
+        return await done
+
+    async def empty(self, gate: Gate, queue: list[tuple[Row, Callable[[Answer | Refusal], None]]]) -> None:
         try:
             while queue:
                 batch = queue[:MOST_AT_ONCE]
                 del queue[:MOST_AT_ONCE]
-                entered = await self.enter(gate, [row for row, _, _ in batch])
+                answers = await self.hand_in(gate, [row for row, _ in batch])
                 self.crash("before_reply")
-                if isinstance(entered, Refusal):
-                    for _, _, refuse in batch:
-                        refuse(entered)
-                else:
-                    for (_, answer, _), place in zip(batch, entered.places, strict=True):
-                        answer(place, entered)
+                if isinstance(answers, Refusal):
+                    answers = [answers] * len(batch)
+                for (_, end), answer in zip(batch, answers, strict=True):
+                    end(answer)
         finally:
             del self.queues[gate]
-            for _, _, refuse in queue:
-                refuse(UNKNOWN)
+            for _, end in queue:
+                end(UNKNOWN)
 
-    async def enter(self, gate: Gate, rows: list[Row]) -> Entered | Refusal:
+    async def hand_in(self, gate: Gate, rows: list[Row]) -> Sequence[Answer | Refusal] | Refusal:
         """What is not answered in time is not sent again here: whoever sent it decides."""
         try:
             async with asyncio.timeout(self.seconds):
-                entered = await self.rounds.enter(gate, self.ids.new(self.clock.now_ms()), rows)
+                answers = await self.call(gate, rows)
         except (RedisError, OSError, TimeoutError, NoRoom):
             return UNKNOWN
         except Exception:
-            log.exception("entries could not be made", room=gate.room)
+            log.exception("what was gathered could not be handed in", gate=str(gate))
             return UNKNOWN
         self.crash("after_lua")
-        return entered
+        return answers

@@ -93,7 +93,8 @@ class Keys(NamedTuple):
         return self._of(f"series:{kind}:{name}")
 
     def round(self, id_: str) -> str:
-        """TRUTH hash: kind, state, ver, opens_at, opened_at, closes_at, by, command, opened, kept, counts, times."""
+        """TRUTH hash: kind, state, ver, rev, epoch, opens_at, opened_at, closes_at, by, command, opened, kept, counts,
+        times; and the numbers of the play."""
         return self._of(f"round:{id_}")
 
     def entries(self, id_: str) -> str:
@@ -101,7 +102,7 @@ class Keys(NamedTuple):
         return self._of(f"round:{id_}:entries")
 
     def who(self, id_: str) -> str:
-        """TRUTH hash: viewer -> ``n word``, or how often where one may enter again and again."""
+        """TRUTH hash: viewer -> ``n word``, or how often where one may enter again and again, or ``units JSON``."""
         return self._of(f"round:{id_}:who")
 
     def devices(self, id_: str) -> str:
@@ -120,6 +121,40 @@ class Keys(NamedTuple):
         """TRUTH hash: viewer -> his own result as JSON, told behind the event that reveals it."""
         return self._of(f"round:{id_}:results")
 
+    def holds(self, id_: str) -> str:
+        """TRUTH hash: hold -> JSON, of a sale."""
+        return self._of(f"round:{id_}:holds")
+
+    def idems(self, id_: str) -> str:
+        """TRUTH hash: viewer and idempotency key -> ``qty JSON``, what a claim was answered."""
+        return self._of(f"round:{id_}:idems")
+
+    def due(self, id_: str) -> str:
+        """TRUTH sorted set by room time in ms: holds, and ``offer:<viewer>``, that end then."""
+        return self._of(f"round:{id_}:due")
+
+    def queue(self, id_: str) -> str:
+        """TRUTH sorted set: viewers who wait for a unit, in their order."""
+        return self._of(f"round:{id_}:queue")
+
+    def offers(self, id_: str) -> str:
+        """TRUTH hash: viewer -> JSON, of a unit that is kept for him until he claims it."""
+        return self._of(f"round:{id_}:offers")
+
+    def refunds(self, id_: str) -> str:
+        """TRUTH set: ``hold:payment`` that got nothing."""
+        return self._of(f"round:{id_}:refunds")
+
+    @property
+    def buyers(self) -> str:
+        """TRUTH hash: viewer -> how many orders in this room."""
+        return self._of("buyers")
+
+    def sale_keys(self, id_: str) -> tuple[str, ...]:
+        """What ``_sale.lua`` works on, in the order in which it is handed in."""
+        of_sale = (self.holds, self.idems, self.due, self.queue, self.who, self.offers, self.refunds)
+        return (*(name(id_) for name in of_sale), self.buyers)
+
     def round_keys(self, id_: str) -> tuple[str, ...]:
         """Everything of a round that may be forgotten some time after its end."""
         return (
@@ -130,6 +165,12 @@ class Keys(NamedTuple):
             self.winners_before(id_),
             self.claims(id_),
             self.results(id_),
+            self.holds(id_),
+            self.idems(id_),
+            self.due(id_),
+            self.queue(id_),
+            self.offers(id_),
+            self.refunds(id_),
         )
 
     @property

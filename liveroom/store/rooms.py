@@ -25,6 +25,9 @@ TRY_LATER = Refusal(Code.TRY_LATER, message="the room's store does not answer; t
 MISMATCH = Refusal(Code.IDEMPOTENCY_MISMATCH, message="this idempotency key was used for another command")
 
 
+Call = Callable[[Redis, str, Sequence[str], Sequence[Word]], Awaitable[Any]]
+
+
 class View(Struct, frozen=True):
     """A room as of one seq."""
 
@@ -48,6 +51,7 @@ class Head(Struct, frozen=True):
     epoch: str
     seq: int
     ctl: int
+    rebuild: bool
 
 
 class By(Struct, frozen=True):
@@ -60,7 +64,7 @@ class By(Struct, frozen=True):
 
 class Rooms:
     """The verbs on rooms. ``remembered`` tells what this node knows of one that the server has lost, ``recorded`` what
-    the ledger knows (it may raise OSError)."""
+    the ledger knows (it may raise OSError); ``wanted`` is told of a room that must be rebuilt."""
 
     def __init__(
         self,
@@ -69,12 +73,14 @@ class Rooms:
         log_length: int,
         remembered: Callable[[str], tuple[RoomInfo, int] | None],
         recorded: Callable[[str], Awaitable[RoomInfo | None]],
+        wanted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.redis = redis
         self.log_length = log_length
         self.shards = shards
         self.remembered = remembered
         self.recorded = recorded
+        self.wanted = wanted
 
     def keys(self, room: str) -> Keys:
         return keys_of(room, self.shards)
@@ -84,6 +90,10 @@ class Rooms:
         at = self.keys(room)
         names = [at.meta, at.info, keys.rooms(at.shard), keys.outbox(at.shard)]
         made, *info = await self.fenced("create_room", room, names, [room, title, currency, new_epoch(), fact])
+        if made and await self.recorded(room):  # the server has lost it, and perhaps more
+            self.wanted(room)
+        elif made:
+            await self.redis.hdel(at.meta, "rebuild")
         found = as_info(room, info)
         if found.state != "open":
             return ROOM_CLOSED
@@ -158,7 +168,7 @@ class Rooms:
         async with self.redis.pipeline(transaction=False) as pipeline:
             pipeline.info("server")
             for room in rooms:
-                pipeline.hmget(self.keys(room).meta, "run", "epoch", "seq", "ctl")
+                pipeline.hmget(self.keys(room).meta, "run", "epoch", "seq", "ctl", "rebuild")
             server, *found = await pipeline.execute()
         return server["run_id"], [as_head(row) for row in found]
 
@@ -188,7 +198,9 @@ class Rooms:
             info.state,
         ]
         await self.redis.set(keys.SHARDS, self.shards, nx=True)
-        await scripts.call(self.redis, "recover_room", [at.meta, at.info, keys.rooms(at.shard)], args)
+        *_, mark = await scripts.call(self.redis, "recover_room", [at.meta, at.info, keys.rooms(at.shard)], args)
+        if mark:
+            self.wanted(room)
 
     async def known(self, room: str) -> tuple[RoomInfo, int] | None:
         """A room that the server has lost, and the newest seq that was seen of it."""
@@ -197,17 +209,19 @@ class Rooms:
         info = await self.recorded(room)
         return (info, 0) if info else None
 
-    async def fenced(self, name: str, room: str, names: Sequence[str], args: Sequence[Word]) -> Any:
+    async def fenced(
+        self, name: str, room: str, names: Sequence[str], args: Sequence[Word], call: Call = scripts.call
+    ) -> Any:
         """One verb, after recovering the room where the server is a new one to it, or has lost it."""
         try:
-            return await scripts.call(self.redis, name, names, args)
+            return await call(self.redis, name, names, args)
         except Fenced:
             await self.recover(room)
         except NoRoom:
             if await self.known(room) is None:
                 raise
             await self.recover(room)
-        return await scripts.call(self.redis, name, names, args)
+        return await call(self.redis, name, names, args)
 
 
 def new_epoch() -> str:
@@ -225,8 +239,8 @@ def as_fields(flat: Sequence[bytes]) -> dict[str, bytes]:
 
 
 def as_head(row: Sequence[Any]) -> Head | None:
-    run, epoch, seq, ctl = row
-    return None if run is None else Head(run.decode(), epoch.decode(), int(seq), int(ctl))
+    run, epoch, seq, ctl, rebuild = row
+    return None if run is None else Head(run.decode(), epoch.decode(), int(seq), int(ctl), rebuild is not None)
 
 
 def as_event(row: tuple[bytes, dict[bytes, bytes]]) -> LogEvent:

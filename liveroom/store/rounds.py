@@ -34,29 +34,49 @@ TOO_FULL = Refusal(
 )
 
 
-BELL = By()
+SHOW_MS = 250  # between two tellings of what is in stock
 
+BELL = By()
 
 class Moved(Struct, frozen=True):
     ver: int
     seq: int
     ts: int
+    state: str
 
 
-class Elsewhere(Struct, frozen=True):
-    """The round was at another version by then."""
+class Before(Struct, frozen=True):
+    """What the same intention was answered."""
 
     ver: int
     state: str
 
 
+class Once(Struct, frozen=True):
+    """An idempotency key as Redis knows it, and a hash of what is asked for."""
+
+    key: str = ""
+    digest: str = ""
+
+
+class Elsewhere(Struct, frozen=True):
+    """The round was at another revision by then."""
+
+    ver: int
+    state: str
+
+
+NO_KEY = Once()
+
+
 class Rounds:
     """The verbs on rounds. Raises redis-py's errors and TimeoutError where Redis does not answer."""
 
-    def __init__(self, rooms: Rooms, live: Redis) -> None:
+    def __init__(self, rooms: Rooms, live: Redis, offer_seconds: float = 30) -> None:
         self.rooms = rooms
         self.redis = rooms.redis
         self.live = live
+        self.offer_ms = int(offer_seconds * 1000)
 
     # -- opening and moving --
 
@@ -68,17 +88,17 @@ class Rounds:
         by: By,
         *,
         keyword: str,
-        once: str,
-        digest: str,
+        once: Once,
         not_after: float,
     ) -> str | Refusal:
         """The id of the round that was opened, by this call or by one with the same idempotency key before."""
         at, play = self.rooms.keys(played.room), ROUNDS[type(played.opens)]
         series = play.series(played.opens)
-        names = [*self.names(at, played.id), at.info, once or at.once("", ""), at.series(play.kind, series)]
+        names = [*self.names(at, played.id), at.info, once.key or at.once("", ""), at.series(play.kind, series)]
         spec = self.spec(at, played, move, fact, by) | {"keyword": keyword, "series": series}
         spec["first"] = encode(played.opens).decode()
-        args: list[Word] = [encode(spec), digest, int(not_after), REMEMBER_SECONDS, MOST_FACTS, MOST_LIVE]
+        spec["fields"] |= {name: str(number) for name, number in play.counters(played.opens).items()}
+        args: list[Word] = [encode(spec), once.digest, int(not_after), REMEMBER_SECONDS, MOST_FACTS, MOST_LIVE]
         try:
             answer = await self.rooms.fenced("open_round", played.room, names, args)
         except NoRoom:
@@ -93,24 +113,37 @@ class Rounds:
         raise AssertionError(answer)
 
     async def move(
-        self, played: Played[Any], move: Move, fact: str, by: By, not_after: float = 0
-    ) -> Moved | Elsewhere | Refusal:
-        """Move a round on from the version that was read."""
+        self, played: Played[Any], move: Move, fact: str, by: By, not_after: float = 0, once: Once = NO_KEY
+    ) -> Moved | Elsewhere | Before | Refusal:
+        """Move a round on from the revision that was read."""
         at = self.rooms.keys(played.room)
         await self.write_results(at, played.id, move)
         letters = [at.inbox(viewer) for viewer in (*(one for one, _ in move.letters), *move.loses)]
         ends = at.round_keys(played.id) if move.ends else ()
-        names = [*self.names(at, played.id), at.inboxes, *letters, *ends]
+        names = [*self.names(at, played.id), at.inboxes, once.key or at.once("", "")]
+        names += [at.inbox(""), *at.sale_keys(played.id), *letters, *ends]
         spec = self.spec(at, played, move, fact, by)
-        answer = await self.rooms.fenced("move_round", played.room, names, [encode(spec), played.ver, int(not_after)])
-        match answer:
-            case [0, ver, seq, ts]:
-                return Moved(ver, seq, ts)
+        args: list[Word] = [encode(spec), played.rev, int(not_after), once.digest, REMEMBER_SECONDS]
+        match await self.rooms.fenced("move_round", played.room, names, args):
+            case [0, ver, seq, ts, state]:
+                return Moved(ver, seq, ts, state.decode())
             case [1, ver, state]:
                 return Elsewhere(ver, state.decode())
+            case [2, -1, _]:
+                return MISMATCH
+            case [2, ver, state]:
+                return Before(ver, state.decode())
             case [code]:
                 return REFUSALS[code]
-        raise AssertionError(answer)
+        raise AssertionError
+
+    async def answered(self, once: Once) -> Before | Refusal | None:
+        """What this intention was answered, if it was."""
+        found: Any = await self.redis.get(once.key) if once.key else None
+        if found is None:
+            return None
+        digest, *answer = found.decode().split()
+        return Before(int(answer[0]), answer[1]) if digest == once.digest and len(answer) == 2 else MISMATCH
 
     def names(self, at: Keys, round_id: str) -> list[str]:
         """The keys that opening and moving share."""
@@ -124,6 +157,7 @@ class Rounds:
     def spec(self, at: Keys, played: Played[Any], move: Move, fact: str, by: By) -> dict[str, Any]:
         """The move as ``_round.lua`` takes it."""
         opened = isinstance(move.tell, Opened)
+        amended = structs.replace(played.opened, **move.amends) if move.amends else None
         tell = identified(move.tell, played.id)
         if opened:
             tell = structs.replace(tell, opens_at=played.opens_at, closes_at=played.closes_at)
@@ -132,6 +166,8 @@ class Rounds:
         fields |= {"opens_at": str(played.opens_at), "closes_at": str(move.closes_at or played.closes_at)}
         if opened:
             fields["opened"] = encode(without(tell, "t")).decode()
+        if amended is not None:
+            fields["opened"] = encode(without(amended, "t")).decode()
         if isinstance(move.tell, ROUNDS[type(played.opens)].reveals):
             fields["result"] = encode(without(tell, "t", "id")).decode()
         if shows is not None:
@@ -142,6 +178,7 @@ class Rounds:
             "kind": ROUNDS[type(played.opens)].kind,
             "to": move.to,
             "fields": fields,
+            "adds": dict(move.adds),
             "event": "" if tell is None else encode(tell).decode(),
             "shows": "" if shows is None else encode(shows).decode(),
             "bells": {what: -1 if due is None else int(due) for what, due in move.bells.items()},
@@ -160,6 +197,8 @@ class Rounds:
             "lease": LEASE_MS,
             "keep_letters": KEEP_LETTERS_S,
             "keep_round": KEEP_ROUND_S,
+            "offer_ms": self.offer_ms,
+            "show_ms": SHOW_MS,
         }
 
     async def write_results(self, at: Keys, round_id: str, move: Move) -> None:
@@ -240,6 +279,10 @@ class Rounds:
         """All viewers who are in the room now."""
         found: Any = await self.live.hkeys(self.rooms.keys(room).seats)
         return frozenset(viewer.decode() for viewer in found)
+
+    async def bought(self, room: str, viewer: str) -> int:
+        """Orders of a viewer in this room."""
+        return int(await self.redis.hget(self.rooms.keys(room).buyers, viewer) or 0)
 
     async def deeds(self, room: str, viewer: str) -> tuple[int, int]:
         """Likes and comments of a viewer in this room."""

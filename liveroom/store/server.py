@@ -116,7 +116,10 @@ def as_text(value: str | bytes | None) -> str:
 
 async def inspect(url: str, seconds: float = 2) -> Report:
     """Connect, ask and disconnect. Raises WeakServer with one line where that fails."""
-    redis = client(url, seconds)
+    try:
+        redis = client(url, seconds)
+    except ValueError as error:
+        raise WeakServer(f"{place(url)!r} is no Redis URL ({error}); use redis://HOST:PORT or unix://PATH") from None
     try:
         report = await examine(redis)
     except (RedisError, OSError) as error:

@@ -69,6 +69,39 @@ def claimed(*viewers: str, round_id: str = "r_1", room: str = "demo") -> Fact:
     return fact("claims", room, round=round_id, claims=[[viewer, NOW] for viewer in viewers])
 
 
+SALE = {"rules": "Claim it.", "item": "Teapot", "price": 1999, "currency": "EUR", "stock": 5, "per_viewer": 2}
+
+
+def hold(hold_id: str, viewer: str = "ann", state: str = "held", v: int = 1, **said: Any) -> dict[str, Any]:
+    """A record as Redis keeps it: what is empty is left out."""
+    usual = {"name": viewer.title(), "qty": 1, "until": NOW + 120_000, "made": NOW, "at": NOW + v, "idem": ""}
+    return {"hold": hold_id, "viewer": viewer, "state": state, "v": v, **usual, **said}
+
+
+def bought(hold_id: str, viewer: str = "ann", v: int = 2, **said: Any) -> dict[str, Any]:
+    """One that was paid."""
+    usual = {"order": f"o{hold_id[1:]}", "rank": 1, "payment": f"p{hold_id[1:]}", "paid_at": NOW + 50}
+    return hold(hold_id, viewer, **{"state": "sold", "v": v, **usual, **said})
+
+
+def held(*records: dict[str, Any], round_id: str = "r_s", room: str = "demo", sale: Any = SALE) -> Fact:
+    return fact("holds", room, round=round_id, sale=sale, holds=list(records))
+
+
+def owed(hold_id: str, viewer: str = "ann", payment: str = "p", why: str = "paid too late", at: int = NOW) -> Any:
+    return {"hold": hold_id, "viewer": viewer, "qty": 1, "payment": payment, "paid_at": at, "why": why, "at": at}
+
+
+def refunded(*owing: Any, round_id: str = "r_s", room: str = "demo") -> Fact:
+    return fact("refunds", room, round=round_id, refunds=list(owing))
+
+
+def sale_moved(state: str = "open", ver: int = 1, round_id: str = "r_s", room: str = "demo", **fields: Any) -> Fact:
+    command = {"t": "sale.open", "item": "Teapot", "price": 1999, "currency": "EUR", "stock": 5, "per_viewer": 2}
+    told = SALE | {"hold_seconds": 120, "opens_at": NOW, "closes_at": NOW + 60_000}
+    return moved(round_id, "sale", state, ver, room, **{"command": command, "opened": told, **fields})
+
+
 class Shelf:
     """An outbox in memory, of two shards."""
 

@@ -21,7 +21,23 @@ from liveroom.ledger.export import dated, defused, iso
 from liveroom.ledger.facts import Fact
 from liveroom.ledger.queries import PAGE, Ledger, exported
 from liveroom.ledger.recorder import Recorder
-from tests.ledger.outbox import NOW, Shelf, claimed, commanded, created, entered, entry, moved, win
+from tests.ledger.outbox import (
+    NOW,
+    Shelf,
+    bought,
+    claimed,
+    commanded,
+    created,
+    entered,
+    entry,
+    held,
+    hold,
+    moved,
+    owed,
+    refunded,
+    sale_moved,
+    win,
+)
 
 WHEN = "2025-11-20T12:00:00.000Z"
 
@@ -136,6 +152,76 @@ def test_commands_are_in_the_order_of_time_and_say_all(export: Export):
     assert json.loads(rows(export("demo", "--what", "commands"))[1]["body"]) == found[1]["body"]
 
 
+@pytest.fixture
+def sales(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A sale that is over, and one that was cancelled."""
+    facts = [
+        created(),
+        sale_moved("closed"),
+        held(hold("h_1", name='=HYPERLINK("x")'), hold("h_2", "bob", state="expired", v=2, made=NOW - 1)),
+        held(bought("h_3", "eve", rank=2), bought("h_4", "zoe", late=True)),
+        refunded(owed("h_2", "bob", at=NOW + 9)),
+        sale_moved("cancelled", round_id="r_t"),
+        held(bought("h_5"), bought("h_6", "bob", v=3, state="refunded"), hold("h_7", "eve"), round_id="r_t"),
+        held(bought("h_8", "zoe", payment="q"), round_id="r_t"),
+        refunded(owed("h_8", "zoe", "q", "paid twice"), owed("h_7", "eve"), round_id="r_t"),
+        sale_moved("cancelled", round_id="r_u", room="other"),
+        held(bought("h_9"), round_id="r_u", room="other"),
+    ]
+    url = f"sqlite:///{tmp_path_factory.mktemp('sales')}/ledger.db"
+    asyncio.run(keep(url, facts))
+    return ["demo", "--ledger", url, "--what"]
+
+
+def test_orders_are_in_the_order_of_payment(export: Export, sales: list[str]):
+    found = lines(export(*sales, "orders", "--format", "jsonl"))
+    assert [(row["round"], row["order_id"], row["hold"], row["rank"], row["state"]) for row in found] == [
+        ("r_s", "o_4", "h_4", 1, "paid"),
+        ("r_s", "o_3", "h_3", 2, "paid"),
+        ("r_t", "o_5", "h_5", 1, "paid"),
+        ("r_t", "o_6", "h_6", 1, "refunded"),
+        ("r_t", "o_8", "h_8", 1, "paid"),
+    ]
+    first = found[0]
+    assert [first[name] for name in ("item", "price", "currency", "payment", "late")] == [
+        "Teapot",
+        1999,
+        "EUR",
+        "p_4",
+        1,
+    ]
+    assert (first["paid_at_utc"], first["at_utc"]) == (WHEN.replace("000Z", "050Z"), WHEN.replace("000Z", "002Z"))
+
+
+def test_holds_are_in_the_order_in_which_they_were_made(export: Export, sales: list[str]):
+    found = rows(export(*sales, "holds", "--round", "r_s"))
+    assert [(row["hold"], row["state"], row["order_id"]) for row in found] == [
+        ("h_2", "expired", ""),
+        ("h_1", "held", ""),
+        ("h_3", "sold", "o_3"),
+        ("h_4", "sold", "o_4"),
+    ]
+    second = found[1]
+    assert second["name"] == '\'=HYPERLINK("x")'
+    assert (second["made_utc"], second["until_utc"], second["paid_at_utc"]) == (
+        WHEN,
+        WHEN.replace("00:00", "02:00"),
+        "",
+    )
+
+
+def test_refunds_are_what_got_nothing_and_what_was_paid_of_cancelled_sales(export: Export, sales: list[str]):
+    found = rows(export(*sales, "refunds"))
+    assert [(row["round"], row["hold"], row["payment"], row["why"]) for row in found] == [
+        ("r_s", "h_2", "p", "paid too late"),
+        ("r_t", "h_7", "p", "paid too late"),
+        ("r_t", "h_8", "q", "paid twice"),
+        ("r_t", "h_5", "p_5", "the sale was cancelled"),
+    ]
+    assert (found[0]["at_utc"], found[3]["paid_at"]) == (WHEN.replace("000Z", "009Z"), str(NOW + 50))
+    assert [row["hold"] for row in rows(export(*sales, "refunds", "--round", "r_s"))] == ["h_2"]
+
+
 def test_nothing_recorded_is_a_header_or_nothing(export: Export):
     assert export("other", "--what", "winners").out == "room,round,place,viewer,name,tag,prize,state,at,at_utc\n"
     assert export("other", "--what", "winners", "--format", "jsonl") == Done(0, "", "")
@@ -185,6 +271,7 @@ def test_a_name_that_is_a_formula_is_defused_in_csv_only(export: Export):
 
 def test_times_are_told_twice():
     assert dated({"n": 1, "at": NOW}) == {"n": 1, "at": NOW, "at_utc": WHEN}
+    assert dated({"paid_at": 0, "until": NOW}) == {"paid_at": 0, "until": NOW, "until_utc": WHEN, "paid_at_utc": ""}
     assert (iso(0), iso(1), iso(-1)) == (
         "1970-01-01T00:00:00.000Z",
         "1970-01-01T00:00:00.001Z",

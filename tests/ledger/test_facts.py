@@ -7,8 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveroom.ledger.facts import KINDS, Fact, Kind, Row, gathered, rows_of
-from liveroom.ledger.tables import commands, entries, events, rooms, rounds, unread, winners
-from tests.ledger.outbox import NOW, claimed, commanded, created, entered, entry, fact, moved, told, win
+from liveroom.ledger.tables import commands, entries, events, holds, orders, refunds, rooms, rounds, unread, winners
+from tests.ledger.outbox import (
+    NOW,
+    bought,
+    claimed,
+    commanded,
+    created,
+    entered,
+    entry,
+    fact,
+    held,
+    hold,
+    moved,
+    owed,
+    refunded,
+    told,
+    win,
+)
 
 TABLES = {
     Kind.ROOM: rooms,
@@ -17,6 +33,9 @@ TABLES = {
     Kind.ROUND: rounds,
     Kind.ENTRY: entries,
     Kind.WIN: winners,
+    Kind.HOLD: holds,
+    Kind.ORDER: orders,
+    Kind.REFUND: refunds,
     Kind.UNREAD: unread,
 }
 EVERY = [
@@ -26,6 +45,8 @@ EVERY = [
     moved(wins=[win("ann")], loses=["bob"]),
     entered([entry(1)]),
     claimed("ann"),
+    held(hold("h_1"), bought("h_2")),
+    refunded(owed("h_3")),
     fact("rumour"),
 ]
 
@@ -95,6 +116,44 @@ def test_entries_keep_their_numbers():
     ]
 
 
+def test_a_hold_says_what_is_left_out_too():
+    row = only(held({"hold": "h_1", "viewer": "ann", "state": "held", "v": 1}, sale=None), Kind.HOLD)
+    assert row == {
+        **{"hold": "h_1", "room": "demo", "round": "r_s", "viewer": "ann", "name": "", "qty": 1, "state": "held"},
+        **{"until": 0, "made": 0, "at": 0, "idem": "", "v": 1, "order_id": "", "rank": 0, "payment": ""},
+        **{"paid_at": 0, "late": 0, "why": ""},
+    }
+
+
+def test_a_hold_that_was_paid_brings_its_order():
+    found = gathered(rows_of(held(hold("h_1"), bought("h_2", "bob", qty=2, late=True)), ""))
+    assert len(found[Kind.HOLD]) == 2
+    assert found[Kind.ORDER] == [
+        {
+            **{"id": "o_2", "hold": "h_2", "room": "demo", "round": "r_s", "viewer": "bob", "name": "Bob"},
+            **{"item": "Teapot", "qty": 2, "price": 1999, "currency": "EUR", "rank": 1, "payment": "p_2"},
+            **{"paid_at": NOW + 50, "at": NOW + 2, "late": 1, "state": "paid", "v": 2},
+        }
+    ]
+
+
+def test_an_order_that_was_given_back_says_so():
+    assert only(held(bought("h_1", state="refunded", v=3)), Kind.ORDER)["state"] == "refunded"
+
+
+def test_numbers_may_come_as_lua_writes_them():
+    records = b'[{"hold":"h_1","viewer":"ann","state":"held","v":2.0,"at":1.76364e12}]'
+    row = only({**held(), b"holds": records}, Kind.HOLD)
+    assert (row["v"], row["at"]) == (2, NOW)
+
+
+def test_a_payment_that_got_nothing_is_owed():
+    row = only(refunded(owed("h_1", why="paid twice")), Kind.REFUND)
+    assert (row["hold"], row["payment"], row["why"], row["room"], row["round"]) == (
+        *("h_1", "p", "paid twice", "demo", "r_s"),
+    )
+
+
 def test_a_newer_node_may_say_more():
     said = {**entered([[*entry(1), "more"]]), b"mood": b"good"}
     assert only(said, Kind.ENTRY)["n"] == 1
@@ -107,6 +166,7 @@ def test_a_name_with_a_nul_spoils_nothing_for_the_others(name: str, kept: str):
     found = gathered(rows_of(entered([entry(1), entry(2, name=name)]), ""))[Kind.ENTRY]
     assert [row["name"] for row in found] == ["Viewer 1", kept]
     assert only({**created(), b"title": name.encode()}, Kind.ROOM)["title"] == kept
+    assert only(held(hold("h_1", idem=name)), Kind.HOLD)["idem"] == kept
 
 
 # what cannot be read
@@ -126,6 +186,10 @@ def test_a_name_with_a_nul_spoils_nothing_for_the_others(name: str, kept: str):
         (entered([entry(2**63)]), "<="),
         (entered([entry(1, viewer="u" * 201)]), "length"),
         ({**claimed(), b"claims": b"[" * 100_000}, ""),
+        (held(hold("h_1") | {"v": None}), "int"),
+        (held(hold("h_1"), sale=[]), "object"),
+        (held(hold("h_" + "1" * 200)), "length"),
+        (refunded(owed("h_1", viewer="u" * 201)), "length"),
     ],
 )
 def test_what_cannot_be_read_is_kept_aside_whole(said: Fact, why: str):

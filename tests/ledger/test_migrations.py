@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from liveroom.ledger import engine as engines
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger, open_to_read
 from liveroom.ledger.queries import Ledger
+from liveroom.ledger.recorder import Recorder
 from liveroom.ledger.tables import metadata
 from liveroom.settings import Settings, told
+from tests.ledger.outbox import Shelf, bought, created, entered, entry, held, moved, win
 
 OPEN = (
     "import asyncio, sys; from liveroom.ledger.engine import open_ledger; from liveroom.ledger.queries import Ledger;"
@@ -103,6 +106,43 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(file: Path):
     with sqlite3.connect(file) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("winners",)]
     connection.close()
+
+
+async def contents(engine: AsyncEngine, tables: set[str]) -> dict[str, list[tuple[object, ...]]]:
+    async with engine.connect() as connection:
+        asked = {name: select(metadata.tables[name]) for name in tables}
+        return {name: sorted(map(tuple, await connection.execute(one))) for name, one in asked.items()}
+
+
+async def table_names(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names())) & metadata.tables.keys()
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    config = engines.migrations()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def test_a_ledger_of_the_first_revision_is_upgraded_and_loses_nothing(url: str):
+    async def work() -> None:
+        engine = engines.engine_of(engines.with_driver(url))
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade_to, "0001")
+        old = await table_names(engine)
+        await Recorder(engine, Shelf([created(), moved(ver=4, wins=[win("ann")]), entered([entry(1)])])).finish()
+        before = await contents(engine, old)
+        assert [len(before[name]) for name in ("about", "rooms", "rounds", "winners", "entries")] == [1] * 5
+        await engine.dispose()
+        engine = await open_ledger(url)
+        assert await contents(engine, old) == before
+        assert await table_names(engine) - old == {"holds", "orders", "refunds"}
+        await Recorder(engine, Shelf([held(bought("h_1"))])).finish()
+        assert len((await contents(engine, {"orders"}))["orders"]) == 1
+        await engine.dispose()
+
+    asyncio.run(work())
 
 
 # the file

@@ -26,13 +26,19 @@ from liveroom.room import RoomInfo
 from tests.ledger.outbox import (
     NOW,
     Shelf,
+    bought,
     claimed,
     commanded,
     created,
     entered,
     entry,
     fact,
+    held,
+    hold,
     moved,
+    owed,
+    refunded,
+    sale_moved,
     told,
     win,
 )
@@ -69,7 +75,7 @@ async def recorded(engine: AsyncEngine, *batches: list[Fact]) -> Dump:
 
 
 def story() -> list[Fact]:
-    """Two rooms: a lottery that is drawn, claimed, replaced and settled, a quiz, a room that is closed."""
+    """Two rooms: a lottery that is drawn, claimed, replaced and settled, a quiz, a room that is closed, a sale."""
     return [
         created(),
         created("other", "Other"),
@@ -90,6 +96,14 @@ def story() -> list[Fact]:
         moved(state="settled", ver=6),
         moved("r_2", "quiz", "revealed", 2, room="other", kept={"counts": [0, 0, 1]}),
         told("room.closed", 1, "other", ts=NOW + 9),
+        sale_moved(),
+        held(hold("h_1"), hold("h_2", "bob"), hold("h_3", "eve")),
+        held(bought("h_1"), hold("h_2", "bob", "expired", 2)),
+        refunded(owed("h_2", "bob")),
+        held(bought("h_3", "eve", rank=2)),
+        refunded(owed("h_1", payment="p_9", why="paid twice"), owed("h_2", "bob")),
+        held(bought("h_1", v=3, state="refunded", why="broken", at=NOW + 3)),
+        sale_moved("closed", 5),
     ]
 
 
@@ -122,7 +136,8 @@ def test_a_story_is_recorded(url: str):
         assert await ledger.room("elsewhere") is None
         assert await ledger.open_room_ids() == ["demo"]
         assert {name: len(rows) for name, rows in dump.items()} == {
-            **{"rooms": 2, "events": 2, "commands": 1, "rounds": 2, "entries": 4, "winners": 4, "unread": 1}
+            **{"rooms": 2, "events": 2, "commands": 1, "rounds": 3, "entries": 4, "winners": 4, "unread": 1},
+            **{"holds": 3, "orders": 2, "refunds": 2},
         }
 
     with_ledger(url, work)
@@ -279,7 +294,10 @@ def test_two_nodes_record_into_one_ledger_at_once(url: str):
 # --- when something fails --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", ["INTO rounds", "INTO entries", "INTO winners", "UPDATE winners", "INTO unread"])
+WRITES = ["INTO rounds", "INTO entries", "INTO winners", "UPDATE winners", "INTO holds", "INTO orders", "INTO unread"]
+
+
+@pytest.mark.parametrize("at", WRITES)
 def test_a_failure_in_the_middle_leaves_nothing_behind_and_removes_nothing(url: str, at: str):
     async def work(engine: AsyncEngine) -> None:
         shelf = Shelf(story())

@@ -14,7 +14,7 @@ from liveroom.menu import KINDS
 from liveroom.store import scripts
 from liveroom.store.embedded import Embedded
 from liveroom.store.rooms import Rooms
-from liveroom.store.rounds import BELL, Entered, Gate, Moved, Place, Rounds, Row
+from liveroom.store.rounds import BELL, NO_KEY, Entered, Gate, Moved, Place, Rounds, Row
 from liveroom.store.server import client
 from tests.house import Node, guests, join, make_room, numbers
 
@@ -69,7 +69,7 @@ class Table:
         first = play.announce if opens_at else play.begin
         move = first(planned, Reading(await self.now(), seed=bytes(32)))
         late = await self.now() + 1000
-        said = await self.rounds.open(planned, move, f"f{id_}", BELL, keyword="", once="", digest="", not_after=late)
+        said = await self.rounds.open(planned, move, f"f{id_}", BELL, keyword="", once=NO_KEY, not_after=late)
         assert said == id_
         return id_
 

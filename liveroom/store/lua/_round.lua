@@ -60,16 +60,31 @@ local function free_keyword(keys, move)
     end
 end
 
--- `keys` by name; `move` as store/rounds.py makes it; `before` the version it starts from. Returns {ver, seq, ts}.
-local function change(keys, move, before)
-    local now, ver = room_ms(keys.meta), before + 1
-    local was = redis.call("HGET", keys.round, "state")
+-- It opens, at first or again: from now on it belongs to this epoch of the room.
+local function open_up(keys, was, now)
+    if was == "open" or was == "sold_out" then
+        return
+    end
+    redis.call("HSET", keys.round, "epoch", redis.call("HGET", keys.meta, "epoch"))
+    if redis.call("HGET", keys.round, "opened_at") == "0" then
+        redis.call("HSET", keys.round, "opened_at", now)
+    end
+end
+
+-- `keys` by name; `move` as store/rounds.py makes it. Returns {ver, seq, ts}.
+local function change(keys, move)
+    local now, was = room_ms(keys.meta), redis.call("HGET", keys.round, "state")
     for field, value in pairs(move.fields) do
         redis.call("HSET", keys.round, field, value)
     end
-    redis.call("HSET", keys.round, "state", move.to, "ver", ver)
-    if move.to == "open" and was ~= "open" then
-        redis.call("HSET", keys.round, "opened_at", now)
+    for field, more in pairs(move.adds) do
+        redis.call("HINCRBY", keys.round, field, more)
+    end
+    redis.call("HSET", keys.round, "state", move.to)
+    redis.call("HINCRBY", keys.round, "rev", 1)
+    local ver = redis.call("HINCRBY", keys.round, "ver", 1)
+    if move.to == "open" then
+        open_up(keys, was, now)
     end
     local told = { 0, now }
     if move.event ~= "" then
@@ -82,7 +97,7 @@ local function change(keys, move, before)
         note_round(keys, move, fields)
     end
     if move.command ~= "" then
-        note_command(keys, move, before, fields)
+        note_command(keys, move, ver - 1, fields)
     end
     local epoch = redis.call("HGET", keys.meta, "epoch")
     post(keys, move, epoch, redis.call("HGET", keys.meta, "seq"))

@@ -2,7 +2,7 @@
 --
 -- uses  fence
 --
--- KEYS[1]  meta    hash: run, epoch, seq, ms, ctl
+-- KEYS[1]  meta    hash: run, epoch, seq, ms, ctl, and rebuild until it is known that the ledger knows nothing of it
 -- KEYS[2]  info    hash: title, currency, state, created
 -- KEYS[3]  rooms   set of room ids
 -- KEYS[4]  outbox  stream
@@ -22,7 +22,8 @@ end
 local made = 0
 if bar == GONE then
     local now = server_ms()
-    redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[4], "seq", 0, "ms", now, "ctl", 0)
+    redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[4], "seq", 0, "ms", now, "ctl", 0,
+        "rebuild", ARGV[4])
     redis.call("HSET", KEYS[2], "title", ARGV[2], "currency", ARGV[3], "state", "open", "created", now)
     redis.call("SADD", KEYS[3], ARGV[1])
     local fact = { "id", ARGV[5], "room", ARGV[1], "what", "room.created", "title", ARGV[2], "currency", ARGV[3] }

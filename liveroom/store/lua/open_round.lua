@@ -57,9 +57,10 @@ if move.series ~= "" then
     redis.call("SADD", KEYS[10], move.round)
     redis.call("EXPIRE", KEYS[10], move.keep_round)
 end
-redis.call("HSET", KEYS[6], "kind", move.kind, "by", move.by, "command", move.first, "opened_at", 0, "times", 0)
+redis.call("HSET", KEYS[6], "kind", move.kind, "by", move.by, "command", move.first, "opened_at", 0, "times", 0,
+    "epoch", redis.call("HGET", KEYS[1], "epoch"))
 if ARGV[2] ~= "" then
     redis.call("SET", KEYS[9], ARGV[2] .. " " .. move.round, "EX", ARGV[4])
 end
-local done = change(keys, move, 0)
+local done = change(keys, move)
 return { 0, move.round, done[1], done[2], done[3] }

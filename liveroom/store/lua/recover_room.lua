@@ -2,7 +2,7 @@
 --
 -- uses  fence
 --
--- KEYS[1]  meta   hash: run, epoch, seq, ms, ctl
+-- KEYS[1]  meta   hash: run, epoch, seq, ms, ctl, and rebuild while what it may have lost is asked of the ledger
 -- KEYS[2]  info   hash: title, currency, state, created
 -- KEYS[3]  rooms  set of room ids
 -- ARGV[1]  room id
@@ -14,7 +14,7 @@
 -- ARGV[7]  the newest seq that the node has seen
 -- ARGV[8]  state, as the node remembers it
 --
--- returns  {epoch, seq}
+-- returns  {epoch, seq, what marks that it must be rebuilt, or ""}
 --          {-2} no such room
 
 local now = server_ms()
@@ -22,7 +22,7 @@ if redis.call("EXISTS", KEYS[1]) == 0 then
     if ARGV[4] == "" then
         return { GONE }
     end
-    redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[2], "seq", 0, "ms", now, "ctl", 0)
+    redis.call("HSET", KEYS[1], "run", run_id(), "epoch", ARGV[2], "seq", 0, "ms", now, "ctl", 0, "rebuild", ARGV[2])
     redis.call("HSET", KEYS[2], "title", ARGV[4], "currency", ARGV[5], "state", ARGV[8], "created", ARGV[6])
     redis.call("SADD", KEYS[3], ARGV[1])
 elseif barred(KEYS[1]) == FENCED then
@@ -31,8 +31,8 @@ elseif barred(KEYS[1]) == FENCED then
     redis.call("HSET", KEYS[1], "run", run_id(), "ms", ms > now + 1000 and now or ms)
     -- A log shorter than what was told already lost something: its numbers must not be given twice in one epoch.
     if ARGV[3] ~= "1" or tonumber(redis.call("HGET", KEYS[1], "seq")) < tonumber(ARGV[7]) then
-        redis.call("HSET", KEYS[1], "epoch", ARGV[2])
+        redis.call("HSET", KEYS[1], "epoch", ARGV[2], "rebuild", ARGV[2])
     end
 end
-local meta = redis.call("HMGET", KEYS[1], "epoch", "seq")
-return { meta[1], tonumber(meta[2]) }
+local meta = redis.call("HMGET", KEYS[1], "epoch", "seq", "rebuild")
+return { meta[1], tonumber(meta[2]), meta[3] or "" }
