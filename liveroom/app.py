@@ -288,7 +288,7 @@ class Node:
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle, self.till, self.ids
         api = Api(self.tokens, self.clock, *parts, leaving)
-        pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000) if self.settings.dev else []
+        pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,
             allow_origins=list(self.settings.origins),

@@ -1,4 +1,4 @@
-"""A little synthetic show: a dozen people who come, talk, like, leave and return, and a host with notices."""
+"""A little synthetic show: a dozen people who come, talk, like, buy, leave and return, and a host who sells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import random
 import signal
 import stat
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ NOTICES = (
     "In ten minutes: the blue one, live from the workshop.",
     "谢谢大家的点赞！",
 )
+GOODS = (("Teapot, celadon", 12900), ("蓝色马克杯", 4900), ("Tea towel, two of them", 3900), ("竹茶盘", 19900))
 ANSWERS = ("good question, one moment", "yes, in three sizes", "有的，马上给大家看", "thank you!", "two days by post")
 COMMENT_SECONDS = 12  # between two comments of one person, on average
 STAY_SECONDS = 90
@@ -42,6 +44,13 @@ RETRY_SECONDS = 2
 LEAST_SECONDS = 0.5
 SHARE_WHO_PLAY = 0.8
 THINK_SECONDS = 3
+COUNTDOWN_SECONDS = 10
+SALE_SECONDS = 60
+HOLD_SECONDS = 15
+PAY_SECONDS = 4
+SHARE_WHO_PAY = 0.6
+SHARE_WHO_LET_GO = 0.15
+SHARE_WHO_WAIT = 0.5
 
 Act = Callable[[Viewer], Awaitable[object]]
 
@@ -67,6 +76,16 @@ async def notice(viewer: Viewer) -> None:
     await viewer.ask({"t": "room.notice", "text": random.choice(NOTICES)})
 
 
+async def sell(viewer: Viewer) -> None:
+    """Something small, with a countdown, to its end: the next one comes later."""
+    await viewer.ping()
+    item, price = random.choice(GOODS)
+    sale = {"item": item, "price": price, "stock": random.randint(3, 5), "hold_seconds": HOLD_SECONDS}
+    opens_at = int(viewer.clock.now_ms()) + COUNTDOWN_SECONDS * 1000
+    await viewer.ask({"t": "sale.open", **sale, "seconds": SALE_SECONDS, "opens_at": opens_at})
+    await asyncio.sleep(COUNTDOWN_SECONDS + SALE_SECONDS)
+
+
 class Part(NamedTuple):
     """Somebody in the show: who it is, what it does how often, and how long it stays."""
 
@@ -83,10 +102,27 @@ GUESTS = [
     Part(f"show-{n}", "viewer", name, (say_something, like), (3, 2), COMMENT_SECONDS * 3 / 5, STAY_SECONDS)
     for n, name in enumerate(PEOPLE)
 ]
-HOST = Part("show-host", "host", "Host", (notice, answer), (1, 2), NOTICE_SECONDS / 3, ALL_ALONG)
+HOST = Part("show-host", "host", "Host", (notice, answer, sell), (3, 6, 1), NOTICE_SECONDS / 3, ALL_ALONG)
 
 
-async def enter(viewer: Viewer, opened: Message) -> None:
+class Shop(NamedTuple):
+    """The shop's back end: it tells the server of payments. Raises Trouble where nobody answers."""
+
+    server: Server
+    room: str
+
+    async def paid(self, hold: str) -> None:
+        await self.tell(hold, "confirm", {"payment_id": f"show-{hold}", "paid_at": int(time.time() * 1000)})
+
+    async def refused(self, hold: str) -> None:
+        await self.tell(hold, "cancel", {"reason": "the card was refused"})
+
+    async def tell(self, hold: str, verb: str, body: Message) -> None:
+        token = self.server.mint("show-shop", self.room, "service")
+        await asyncio.to_thread(self.server.call, "POST", f"/v1/rooms/{self.room}/holds/{hold}/{verb}", token, body)
+
+
+async def enter(viewer: Viewer, opened: Message, _: Shop) -> None:
     """By comment where there is a keyword, else by the button."""
     if "keyword" in opened:
         await viewer.say(opened["keyword"])
@@ -94,17 +130,38 @@ async def enter(viewer: Viewer, opened: Message) -> None:
         await viewer.ask({"t": "lottery.enter", "id": opened["id"]})
 
 
-async def answer_quiz(viewer: Viewer, opened: Message) -> None:
+async def answer_quiz(viewer: Viewer, opened: Message, _: Shop) -> None:
     choice = random.randrange(len(opened["choices"]))
     await viewer.ask({"t": "quiz.answer", "id": opened["id"], "choice": choice})
 
 
-async def cheer(viewer: Viewer, _: Message) -> None:
+async def cheer(viewer: Viewer, opened: Message, _: Shop) -> None:
     await viewer.ask({"t": "like.add", "n": random.randint(10, 40)})
 
 
-async def say_keyword(viewer: Viewer, opened: Message) -> None:
+async def say_keyword(viewer: Viewer, opened: Message, _: Shop) -> None:
     await viewer.say(opened["keyword"])
+
+
+async def buy(viewer: Viewer, opened: Message, shop: Shop) -> None:
+    """Claim one, then pay, have second thoughts, or forget it; who comes too late may wait."""
+    sale = opened["id"]
+    claimed = await viewer.ask({"t": "sale.claim", "id": sale, "idem": f"show-{random.getrandbits(64):x}"})
+    if claimed["t"] == "ok":
+        await decide(viewer, claimed["hold"], shop)
+    elif claimed["code"] == "SALE_SOLD_OUT" and random.random() < SHARE_WHO_WAIT:
+        await viewer.ask({"t": "sale.wait", "id": sale})
+
+
+async def decide(viewer: Viewer, hold: str, shop: Shop) -> None:
+    await asyncio.sleep(about(PAY_SECONDS))
+    mood = random.random()
+    if mood < SHARE_WHO_PAY:
+        await shop.paid(hold)
+    elif mood < SHARE_WHO_PAY + SHARE_WHO_LET_GO / 2:
+        await shop.refused(hold)
+    elif mood < SHARE_WHO_PAY + SHARE_WHO_LET_GO:
+        await viewer.ask({"t": "sale.cancel", "hold": hold})
 
 
 TAKES_PART = {
@@ -112,16 +169,18 @@ TAKES_PART = {
     "quiz.opened": answer_quiz,
     "sprint.opened": cheer,
     "count.opened": say_keyword,
+    "sale.opened": buy,
+    "sale.offered": buy,
 }
 
 
-async def take_part(viewer: Viewer, opened: Message) -> None:
+async def take_part(viewer: Viewer, opened: Message, shop: Shop) -> None:
     """Most people do, after a moment, if there is still time."""
     if random.random() < SHARE_WHO_PLAY:
-        left_s = (opened["closes_at"] - opened["opens_at"]) / 1000
+        left_s = (opened["closes_at"] - opened["opens_at"]) / 1000 if "closes_at" in opened else HOLD_SECONDS
         await asyncio.sleep(min(about(THINK_SECONDS), left_s / 2))
-        with suppress(Unanswered):
-            await TAKES_PART[opened["t"]](viewer, opened)
+        with suppress(Unanswered, Trouble):
+            await TAKES_PART[opened["t"]](viewer, opened, shop)
 
 
 async def act(viewer: Viewer, part: Part) -> None:
@@ -139,7 +198,7 @@ async def visit(server: Server, room: str, part: Part) -> None:
         try:
             async for message in viewer:
                 if part.role == "viewer" and message["t"] in TAKES_PART:
-                    doing.add(asyncio.create_task(take_part(viewer, message)))
+                    doing.add(asyncio.create_task(take_part(viewer, message, Shop(server, room))))
         finally:
             for task in doing:
                 task.cancel()

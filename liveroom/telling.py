@@ -7,6 +7,22 @@ from typing import Any
 
 Message = Mapping[str, Any]
 
+HELP = (
+    "what is typed is said; /1, /2 … answer a quiz; /enter enters a draw;"
+    " /claim takes the newest that can be claimed, a prize you won or one of a sale;"
+    " /wait waits for one of a sale; /pay pays what is held, in the shop of --dev"
+)
+CLAIMABLE = {  # what told of something that /claim takes, and the command
+    "lottery.won": "lottery.claim",
+    **dict.fromkeys(["sale.opened", "sale.reopened", "sale.offered"], "sale.claim"),
+}
+CURRENCIES = {  # ISO 4217: digits of their minor units; 2 where it is not said
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+DIGITS = {currency: digits for digits, currencies in CURRENCIES.items() for currency in currencies.split()}
+
 
 def names(message: Message) -> str:
     return ", ".join(one["name"] for one in message["winners"]) or "nobody"
@@ -46,6 +62,35 @@ def rules(message: Message) -> str:
     return str(message["rules"])
 
 
+def price(units: int, currency: str) -> str:
+    """An amount in minor units, as people write it."""
+    digits = DIGITS.get(currency, 2)
+    whole, part = divmod(units, 10**digits)
+    return f"{whole:,}" + (f".{part:0{digits}d}" if digits else "") + f" {currency}"
+
+
+def sale(message: Message) -> str:
+    return f"{item(message)}. {message['rules']} (/claim takes one)"
+
+
+def item(message: Message) -> str:
+    return f"{message['item']}, {price(message['price'], message['currency'])}"
+
+
+def soon(message: Message) -> str:
+    seconds = f" in {round((message['opens_at'] - message['ts']) / 1000)} s" if "ts" in message else ""
+    return f"for sale{seconds}: {item(message)}"
+
+
+def held(message: Message) -> str:
+    return f"{message['qty']} held for you: /pay buys, before the time is up"
+
+
+def released(message: Message) -> str:
+    why = {"expired": "the time to pay ran out", "refunded": "your payment was given back"}
+    return f"{message['qty']} not held for you any more: {why.get(message['why'], message['why'])}"
+
+
 QUIET = {"chat", "room", "like", "time"}  # not of rounds
 
 LINES: dict[str, Callable[[Message], str]] = {
@@ -64,7 +109,20 @@ LINES: dict[str, Callable[[Message], str]] = {
     "sprint.closed": lambda one: f"{one['likes']} likes" + ("" if one["reached"] else ", not enough"),
     "count.opened": rules,
     "count.closed": lambda one: f"{one['viewers']} viewers said it {one['times']} times",
-    **dict.fromkeys(["lottery.cancelled", "lottery.voided", "quiz.voided"], reason),
+    "sale.announced": soon,
+    "sale.opened": sale,
+    "sale.sold_out": lambda _: "sold out (/wait waits for one that comes back)",
+    "sale.reopened": lambda _: "there is some again (/claim takes one)",
+    "sale.paused": lambda _: "the sale is paused",
+    "sale.resumed": lambda _: "the sale goes on",
+    "sale.extended": lambda _: "the sale lasts longer",
+    "sale.restocked": lambda one: f"{one['qty']} more in stock",
+    "sale.closed": lambda _: "the sale is closed; what is held can still be paid",
+    "sale.held": held,
+    "sale.released": released,
+    "sale.offered": lambda _: "one is kept for you, not for long (/claim takes it)",
+    "sale.confirmed": lambda one: f"yours: order {one['order']}, number {one['rank']}",
+    **dict.fromkeys(["lottery.cancelled", "lottery.voided", "quiz.voided", "sale.cancelled"], reason),
 }
 
 
@@ -74,7 +132,7 @@ def line(message: Message) -> str | None:
     kind, _, verb = str(message["t"]).partition(".")
     if told:
         return told(message)
-    if "id" not in message or kind in QUIET or verb in ("progress", "announced", "settled"):
+    if "id" not in message or kind in QUIET or verb in ("progress", "stock", "announced", "settled"):
         return None
     return rules(message) if "rules" in message else plain(message)
 
@@ -85,11 +143,26 @@ def plain(message: Message) -> str:
     return f"{message['t']}: " + ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
-def typed(text: str, heard: Mapping[str, str]) -> dict[str, Any] | None:
-    """The command behind a line that begins with a slash; ``heard`` is the newest round of each kind."""
+def claimable(message: Message) -> dict[str, Any] | None:
+    """The command that takes what a message tells of, if it is there to be taken."""
+    command = CLAIMABLE.get(message["t"])
+    if command is None or (command == "lottery.claim" and "claim_by" not in message):
+        return None
+    return {"t": command, "id": message["id"]}
+
+
+def typed(text: str, heard: Mapping[str, str], claim: Message | None = None) -> dict[str, Any] | None:
+    """The command behind a line that begins with a slash.
+
+    ``heard`` is the newest round of each kind, ``claim`` the command that takes the newest that was claimable.
+    """
     word = text.removeprefix("/")
     if word.isdigit() and "quiz" in heard:
         return {"t": "quiz.answer", "id": heard["quiz"], "choice": int(word) - 1 if int(word) else 9999}
+    if word == "claim" and claim:
+        return dict(claim)
     if word in ("enter", "claim") and "lottery" in heard:
         return {"t": f"lottery.{word}", "id": heard["lottery"]}
+    if word == "wait" and "sale" in heard:
+        return {"t": "sale.wait", "id": heard["sale"]}
     return None

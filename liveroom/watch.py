@@ -18,12 +18,15 @@ from rich.text import Text
 
 from liveroom import telling
 from liveroom.client import Closed, Message, Unanswered, Unreachable, Viewer
-from liveroom.remote import Server, trouble
+from liveroom.remote import Reply, Server, Trouble, trouble
 
 STYLES = {"host": "bold magenta", "moderator": "bold cyan", "service": "bold yellow"}
 MOST_TYPED = 200
 STATUS_SECONDS = 5
 SHOWN_HISTORY = 20
+UNSURE = {"TRY_LATER", "INTERNAL"}  # whether it was done is not known
+
+Pay = Callable[[str], Reply]
 
 
 def printable(text: str) -> str:
@@ -34,13 +37,17 @@ def printable(text: str) -> str:
 class Screen:
     """What one sees of a room: everything said, and how it stands."""
 
-    def __init__(self, console: Console, viewer: Viewer) -> None:
+    def __init__(self, console: Console, viewer: Viewer, pay: Pay) -> None:
         self.console = console
         self.viewer = viewer
+        self.pay = pay
         self.title = ""
         self.viewers = self.likes = 0
         self.typed = ""
         self.rounds: dict[str, str] = {}  # the newest of each kind
+        self.claim: Message | None = None  # takes the newest that can be claimed
+        self.claims: dict[str, Message] = {}  # by sale: what was asked and perhaps not answered
+        self.holds: list[str] = []  # not paid yet
         self.told: dict[str, Callable[[Message], None]] = {
             "welcome": self.on_welcome,
             "room.reset": self.on_reset,
@@ -63,6 +70,10 @@ class Screen:
         kind, _, verb = str(message["t"]).partition(".")
         if verb == "opened":
             self.rounds[kind] = message["id"]
+        self.claim = telling.claimable(message) or self.claim
+        if kind == "sale" and "hold" in message:
+            self.holds = [hold for hold in self.holds if hold != message["hold"]]
+            self.holds += [message["hold"]] if verb == "held" else []
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(printable(text), style), soft_wrap=True)
@@ -78,8 +89,12 @@ class Screen:
         for comment in snapshot.get("chat", [])[-SHOWN_HISTORY:]:
             self.on_comment(comment)
         for live in snapshot.get("rounds", []):
-            if live["state"] == "open":
+            if live["state"] in ("open", "sold_out"):
                 self.show({"t": f"{live['kind']}.opened", **live["opened"]})
+            mine = live.get("mine") or {}
+            for part in mine.get("all", [mine]):
+                if "hold" in part and "order" not in part:
+                    self.show({"t": "sale.held", "id": live["id"], **part})
         for letter in snapshot.get("inbox", []):
             self.show(letter)
 
@@ -112,6 +127,19 @@ class Screen:
 
     def on_closed(self, _: Message) -> None:
         self.say("the room is closed", "dim")
+
+    def wish(self, text: str) -> Message | None:
+        """The command that was typed. A claim that was perhaps not answered is the same when it is typed again."""
+        command = telling.typed(text, self.rounds, self.claim)
+        if command and command["t"] == "sale.claim":
+            return self.claims.setdefault(command["id"], {**command, "idem": os.urandom(8).hex()})
+        return command
+
+    def answered(self, command: Message, *, surely: bool) -> None:
+        if command["t"] == "sale.claim":
+            self.claims.pop(command["id"], None)
+            if not surely:
+                self.claims[command["id"]] = {**command, "again": True}
 
     def status(self) -> str:
         return f"{self.title} · {self.viewers} viewers · {self.likes} likes · {self.latency()}"
@@ -161,17 +189,38 @@ def unedited(terminal: int) -> Iterator[None]:
 
 
 async def comment(viewer: Viewer, screen: Screen, text: str) -> None:
+    if text == "/help":
+        return screen.say(telling.HELP, "dim")
+    if text == "/pay":
+        return await pay(screen)
     with suppress(Closed):  # whoever shows the room says so
-        command = telling.typed(text, screen.rounds) if text.startswith("/") else None
+        command = (screen.wish(text) if text.startswith("/") else None) or {"t": "chat.say", "text": text}
         try:
-            reply = await (viewer.ask(command) if command else viewer.say(text))
+            reply = await viewer.ask(command)
         except Unanswered:
+            screen.answered(command, surely=False)
             screen.say("not answered: perhaps it was not said", "red")
             return
+        screen.answered(command, surely=reply.get("code") not in UNSURE)
         if reply["t"] == "error":
             screen.say(f"{reply['code']}: {reply['message']}", "red")
         elif "receipt" in reply:
             screen.say(f"you are in, number {reply['receipt']['n']}", "bold cyan")
+        elif reply.get("place"):
+            screen.say(f"you wait, number {reply['place']} in line", "bold cyan")
+
+
+async def pay(screen: Screen) -> None:
+    """What is held longest, in the shop that comes with --dev; how it went is told to the room's viewer."""
+    if not screen.holds:
+        return screen.say("nothing is held for you", "red")
+    try:
+        reply = await asyncio.to_thread(screen.pay, screen.holds[0])
+    except Trouble as why:
+        return screen.say(str(why), "red")
+    if not reply.good:
+        shopless = reply.body is None and reply.status == 404
+        screen.say("there is no shop here: it comes with --dev" if shopless else reply.complaint, "red")
 
 
 def read_keys(viewer: Viewer, screen: Screen, talk: asyncio.TaskGroup, terminal: int) -> None:
@@ -234,7 +283,7 @@ def run_watch(server: Server, room: str, name: str, limit_s: float | None) -> No
     terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
     console = Console(highlight=False)
     viewer = Viewer(server.url, room, token, source="terminal", ping_seconds=STATUS_SECONDS)
-    screen = Screen(console, viewer)
+    screen = Screen(console, viewer, lambda hold: server.call("POST", "/dev/pay", token, {"room": room, "hold": hold}))
     live = Live(screen, console=console, refresh_per_second=10, transient=True, redirect_stdout=False)
     try:
         with ExitStack() as drawn:

@@ -1,4 +1,4 @@
-"""What only --dev serves: the first page, and tokens for whoever asks."""
+"""What only --dev serves: the first page, tokens for whoever asks, and a shop where everything can be paid."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import secrets
 from collections.abc import Callable
 from importlib.resources import files
 
-from msgspec import ValidationError, convert
+from msgspec import Struct, ValidationError, convert
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gameplay.play import Code, Refusal, Role
-from liveroom.http.api import refused, reply
+from gameplay.play import Code, HoldId, Refusal, Role
+from liveroom.http.api import answered, body_as, done, refused, reply
 from liveroom.protocol import RoomId
 from liveroom.settings import Settings
+from liveroom.till import Till
 from liveroom.tokens import is_viewer_id, mint
 
 POLICY = (
@@ -30,7 +31,15 @@ HEADERS = {
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
-def routes(settings: Settings, now_s: Callable[[], float]) -> list[Route]:
+class Basket(Struct, frozen=True, forbid_unknown_fields=True):
+    """``fail``: the payment does not go through."""
+
+    room: RoomId
+    hold: HoldId
+    fail: bool = False
+
+
+def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[Route]:
     async def token(request: Request) -> Response:
         asked = request.query_params
         try:
@@ -55,11 +64,21 @@ def routes(settings: Settings, now_s: Callable[[], float]) -> list[Route]:
         )
         return reply({"token": made})
 
+    async def pay(request: Request) -> Response:
+        """A payment as a shop reports it. A second press is the same payment: its id is the hold's."""
+        basket = await body_as(request, Basket)
+        if basket.fail:
+            return done(await till.release(basket.room, basket.hold, "the payment failed"))
+        return done(await till.confirm(basket.room, basket.hold, f"demo-{basket.hold}", int(now_s() * 1000)))
+
     return [
         Route("/dev/token", token),
+        Route("/dev/pay", answered(pay), methods=["POST"]),
         Route("/", page("index.html")),
         Route("/page.js", page("page.js")),
         Route("/rounds.js", page("rounds.js")),
+        Route("/sale.js", page("sale.js")),
+        Route("/card.js", page("card.js")),
         Route("/verify.js", page("verify.js")),
         Route("/page.css", page("page.css")),
     ]

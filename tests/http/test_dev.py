@@ -1,5 +1,6 @@
 """What --dev serves to whoever asks, and only --dev."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from liveroom.settings import Settings
 from liveroom.tokens import Claims, Tokens
 from tests.gateway.test_handshake import hello, knocked, silence
-from tests.house import SECRET, Node
+from tests.house import SECRET, Node, guests, join, make_room, token
 from tests.http.test_api import ask, refused
 
 TOKENS = Tokens(Settings(secret=SECRET))
@@ -73,9 +74,40 @@ def test_any_name_makes_a_token_that_works(node: Node, name: str):
         assert len(wire.hear("welcome")["viewer"]["name"]) <= 40
 
 
+async def holding(node: Node) -> tuple[str, str]:
+    """A room, and a hold in it."""
+    room = make_room(node)
+    sale = {"t": "sale.open", "item": "cup", "price": 1, "stock": 2}
+    opened = ask(node, "POST", f"/v1/rooms/{room}/commands", sale, token(room, "host")).body["id"]
+    async with guests(join(node, room)) as (ann,):
+        return room, (await ann.ask("sale.claim", id=opened))["hold"]
+
+
+def test_the_shop_of_dev_sells_what_is_held_once_however_often_it_is_paid(node: Node):
+    room, hold = asyncio.run(holding(node))
+    first, again = (ask(node, "POST", "/dev/pay", {"room": room, "hold": hold}) for _ in range(2))
+    assert (first.status, first.body["state"], first.body["rank"]) == (200, "sold", 1)
+    assert again.body == first.body
+
+
+def test_a_payment_that_fails_lets_go(node: Node):
+    room, hold = asyncio.run(holding(node))
+    failed = ask(node, "POST", "/dev/pay", {"room": room, "hold": hold, "fail": True})
+    assert (failed.status, failed.body["state"]) == (200, "cancelled")
+    late = ask(node, "POST", "/dev/pay", {"room": room, "hold": hold})
+    assert (late.status, late.body["code"], late.body["params"]["refund_required"]) == (409, "HOLD_EXPIRED", True)
+
+
+def test_the_shop_of_dev_sells_nothing_that_is_not_held(node: Node):
+    unknown = ask(node, "POST", "/dev/pay", {"room": "demo", "hold": "h_1_2"})
+    assert (unknown.status, unknown.body["code"]) == (404, "NO_SUCH_HOLD")
+    for said in (b"", b"[", {"room": "demo"}, {"room": "a/b", "hold": "h_1_2"}, {"room": "demo", "hold": "1"}):
+        refused(ask(node, "POST", "/dev/pay", said), "BAD_MESSAGE")
+
+
 def test_the_page_runs_no_script_but_its_own(node: Node):
     kinds = {"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
-    kinds |= dict.fromkeys(["/rounds.js", "/verify.js"], "text/javascript")
+    kinds |= dict.fromkeys(["/rounds.js", "/sale.js", "/card.js", "/verify.js"], "text/javascript")
     for path, kind in kinds.items():
         answer = ask(node, "GET", path)
         assert answer.status == 200
@@ -108,9 +140,10 @@ def test_without_dev_there_is_no_page_and_no_token(tmp_path: Path):
     node.process, node.log = process, log
     try:
         node.url = node.wait_for_url()
-        page = ("/", "/page.js", "/rounds.js", "/verify.js", "/page.css")
+        page = ("/", "/page.js", "/rounds.js", "/sale.js", "/card.js", "/verify.js", "/page.css")
         for path in (*page, "/dev/token", "/dev/token?room=demo&role=host"):
             assert ask(node, "GET", path).status == 404
+        assert ask(node, "POST", "/dev/pay", {"room": "demo", "hold": "h_1_2"}).status == 404
         assert ask(node, "GET", "/livez").status == 200
         assert SECRET not in node.said
     finally:

@@ -6,9 +6,14 @@ const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is to
   MUTED: 'You are muted.', ROOM_MUTED: 'Comments are off.', MEMBERS_ONLY: 'Only members may comment now.', OFFLINE: 'Not connected.',
   WORD_BLOCKED: 'A word in it is not allowed here.', NOT_ALLOWED: 'Your role may not do that.', ROOM_CLOSED: 'This room is closed.',
   SLOW_MODE: 'Slow mode is on.', RATE_LIMITED: 'That was a little fast.', TRY_LATER: 'The room cannot take it right now.',
-  ROUND_CLOSED: 'That was too late: it is closed.', ROUND_STATE: m => `That does not go now: the round is ${m.params.state}.`,
+  ROUND_CLOSED: 'That was too late: it is closed.', ROUND_STATE: m => `That does not go now: it is ${m.params.state}.`,
   ALREADY_ANSWERED: 'Your first answer counts.', NO_SUCH_CHOICE: 'There is no such choice.', NO_SUCH_ROUND: 'There is no such round.',
   KEYWORD_TAKEN: 'Another open round has this keyword.', NOT_ELIGIBLE: m => `You cannot take part. It asks for: ${rounds.lacking(m.params.missing)}.`,
+  SALE_NOT_OPEN: 'It is not open yet.', SALE_PAUSED: 'The sale is paused.', SALE_LIMIT: m => `That would be more than the ${m.params.per_viewer} that each may have.`,
+  SALE_SOLD_OUT: m => (m.left ? 'Fewer than that are left.' : m.params.held ? `Sold out, but ${m.params.held} held may come back.` : 'Sold out.'),
+  HOLD_EXPIRED: 'That was too late: it is not held any more, and you get your money back.', NO_SUCH_HOLD: 'There is no such hold.',
+  IDEMPOTENCY_MISMATCH: m => (m.params.refund_required ? 'It is paid already: you get this money back.' : 'That was asked for before, and differently.'),
+  WEAK_DURABILITY: 'Nothing can be sold here: what is promised might be lost.', UNPAID: 'The shop does not answer. Press Pay again: nothing is paid twice.',
   BAD_MESSAGE: m => `Please check ${m.params.field ?? 'that'}: ${m.params.why ?? m.message}.`, INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
 const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
 const short = new Intl.NumberFormat('en', { notation: 'compact' }), upTo = n => Math.random() * n, waiting = new Map();
@@ -77,12 +82,12 @@ function take(m) {
   if (Object.hasOwn(ON, m.t)) ON[m.t](m); else rounds.hear(m);
 }
 const ON = {
-  'room.reset': begin, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
+  'room.reset'(m) { begin(m); rounds.welcome(true); }, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
     [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
     show('live', 'Live'); tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome();
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered);
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },

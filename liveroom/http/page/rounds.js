@@ -1,11 +1,14 @@
 // Rounds: a card for each that is announced, open or just over, and the host's forms. What people wrote only becomes textContent.
+import { at, button, details, list, make, n, number, p, timer } from './card.js';
+import * as sale from './sale.js';
 import { able, leafOf, verify } from './verify.js';
 const STAY_MS = 20000, FOLDED = 3, UNSURE = ['LOST', 'TRY_LATER', 'INTERNAL'];
-const KINDS = { lottery: 'Lottery', quiz: 'Quiz', sprint: 'Like sprint', count: 'Count' };
+const KINDS = { lottery: 'Lottery', quiz: 'Quiz', sprint: 'Like sprint', count: 'Count', sale: 'Flash sale' };
 const MAY = { // what a host may do to a round, and in which states
   lottery: { close: ['open'], cancel: ['announced', 'open'], void: ['closed', 'drawn', 'settled'] },
-  quiz: { close: ['open'], void: ['announced', 'open', 'closed', 'revealed'] }, sprint: { close: ['open'] }, count: { close: ['open'] } };
-const DO = { close: 'Close now', cancel: 'Cancel', void: 'Void' };
+  quiz: { close: ['open'], void: ['announced', 'open', 'closed', 'revealed'] }, sprint: { close: ['open'] }, count: { close: ['open'] }, sale: sale.MAY };
+const DO = { close: 'Close now', cancel: 'Cancel', void: 'Void', pause: 'Pause', resume: 'Resume', extend: '+60 s', restock: 'Restock', cancel_all: 'Cancel all' };
+const SAYS = { close: {}, pause: {}, resume: {}, extend: { seconds: 60 } }; // what goes with it; the others are asked for
 const CONDITIONS = { level: n => `level ${n}`, watched_seconds: n => `${n} s of watching`, liked: n => `${n} likes`, commented: n => `${n} comments`,
   answered_right: () => 'the right answer to an earlier question', bought: n => `${n} bought`, not_won_days: n => `no win in the last ${n} days`,
   one_per_device: () => 'a device nobody else entered with', role: () => 'to be a viewer, not staff', won: () => 'to be a winner' };
@@ -14,36 +17,38 @@ export function lacking(missing) { return missing.flatMap(Object.entries).map(([
 let page;
 const rounds = new Map(), unsure = new Map(), asked = new Set(), $ = id => document.getElementById(id);
 const viewing = () => page.me().role === 'viewer', hosting = () => ['host', 'service'].includes(page.me().role);
-function make(tag, more, ...inside) {
-  const node = Object.assign(document.createElement(tag), more);
-  node.append(...inside.flat().filter(Boolean));
-  return node;
-}
-const p = (words, className = '') => make('p', { className }, words), n = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
-const button = (words, onclick, more) => make('button', { type: 'button', onclick, ...more }, words);
 const names = (people, total = people.length) => people.map(one => one.name).join(', ') + (total > people.length ? ` and ${total - people.length} more` : '');
 
 export function start(given) {
-  page = given; forms(); setInterval(tick, 250);
+  page = given; sale.start({ page, order, unsure, show, tell, end }); forms(); setInterval(tick, 250);
   $('past').open = matchMedia('(min-width: 761px)').matches;
 }
 export function begin(snapshot) { // what is over by now was told to others
   const shown = [...snapshot.rounds], next = snapshot.next_up;
   if (next && !shown.some(one => one.id === next.id)) shown.push({ ...next, state: 'announced', opened: next });
-  for (const r of rounds.values()) if (!r.ended && !shown.some(one => one.id === r.id)) { r.missed = true; end(r); show(r); }
+  for (const r of rounds.values()) if (!r.ended && !shown.some(one => one.id === r.id)) { r.missed = !sale.over(r); end(r); show(r); }
   for (const { kind, id, state, opened, counts, mine } of shown) {
     const r = Object.hasOwn(KINDS, kind) && (rounds.get(id) ?? place(kind, id));
     if (!r) continue;
-    Object.assign(r, { state, opened, counts: counts ?? {}, mine: mine ?? r.mine }); show(r);
+    Object.assign(r, { state, opened, counts: counts ?? {}, mine: kind === 'sale' ? mine : mine ?? r.mine });
+    if (r.missed) revive(r); // it was rebuilt after a failure
+    if (kind === 'sale') sale.began(r);
+    show(r);
     if (state === 'drawn' && viewing()) look(r);
   }
 }
-export function welcome() { $('opening').hidden = !hosting(); }
+export function welcome(partial) { // what comes without a snapshot of one's own does not say what one has
+  $('opening').hidden = !hosting();
+  for (const r of rounds.values()) if (r.kind === 'sale' && !r.ended) { sale.claimAgain(r); if (partial) look(r); }
+}
 export function hear(m) {
   const [kind, verb] = m.t.split('.');
-  if (!Object.hasOwn(KINDS, kind) || !Object.hasOwn(HEARD, verb)) return;
-  const r = rounds.get(m.id) ?? (['announced', 'opened', 'won'].includes(verb) && place(kind, m.id));
-  if (r) tell(HEARD[verb](r, m)), show(r);
+  const table = kind === 'sale' ? BOUGHT : HEARD;
+  if (!Object.hasOwn(KINDS, kind) || !Object.hasOwn(table, verb)) return;
+  const r = rounds.get(m.id) ?? (['announced', 'opened', 'won', 'confirmed', 'released'].includes(verb) && place(kind, m.id));
+  if (!r) return;
+  if (kind === 'sale' && !r.opened && m.inbox) r.state = 'closed', r.opened = { item: 'Earlier' }, end(r), look(r); // it ended while we were away
+  tell(table[verb](r, m)); show(r);
 }
 export async function entered(receipt) { // by a comment: only the leaf says in which draw
   const open = [...rounds.values()].filter(r => r.kind === 'lottery' && r.state === 'open');
@@ -81,6 +86,7 @@ const HEARD = {
   leaderboard(r, m) { r.board = m.top; },
   closed(r, m) { r.state = 'closed'; r.final = m; end(r); return `${title(r)}: ${outcome(r)}`; },
 };
+const BOUGHT = { announced: HEARD.announced, opened: HEARD.opened, ...sale.HEARD };
 function tell(words) {
   if (!words) return;
   $('told').append(p(words));
@@ -89,6 +95,10 @@ function tell(words) {
 function end(r) {
   r.ended = true; read(r); clearTimeout(r.timer);
   r.timer = setTimeout(fold, STAY_MS, r);
+}
+function revive(r) {
+  clearTimeout(r.timer); r.ended = r.missed = false; r.card.open = true;
+  $('live').prepend(r.card); $('past').hidden = $('past').childElementCount < 2;
 }
 function fold(r) {
   const held = r.card.contains(document.activeElement);
@@ -100,23 +110,24 @@ function read(r) { // a letter stays in the inbox as long as there is something 
   if (r.won?.inbox) page.send({ t: 'inbox.ack', ids: [r.won.inbox] });
 }
 async function look(r) { // what a snapshot does not say of a draw that is over
-  const at = `/v1/rooms/${page.room}/rounds/${r.id}`, headers = { Authorization: `Bearer ${page.token()}` };
-  const told = await fetch(at, { headers }).then(answer => (answer.ok ? answer.json() : null), () => null);
+  const path = `/v1/rooms/${page.room}/rounds/${r.id}`, headers = { Authorization: `Bearer ${page.token()}` };
+  const told = await fetch(path, { headers }).then(answer => (answer.ok ? answer.json() : null), () => null);
   if (!told) return;
   r.mine = told.mine ?? r.mine; r.result ??= told.mine?.result;
   if (r.opened.id === undefined) Object.assign(r, { opened: told.opened, state: told.state });
+  if (r.kind === 'sale') { r.counts = told.counts; if (told.mine || !r.ended) r.mine = told.mine, sale.began(r); }
   show(r);
 }
 // What we ask for: each wish is sent once; again, when it perhaps arrived, is the same intention
 function order(wish, command, done) {
   if (asked.has(wish)) return;
-  const sent = unsure.get(wish) ?? { ...command, idem: `${Math.random()}` };
+  const before = unsure.get(wish), sent = before ?? { ...command, idem: `${Math.random()}` };
   asked.add(wish);
-  page.send(sent, reply => {
+  page.send(before?.t === 'sale.claim' ? { ...before, again: true } : sent, reply => {
     asked.delete(wish);
-    if (UNSURE.includes(reply.code)) unsure.set(wish, sent); else unsure.delete(wish);
-    done(reply);
-    if (reply.t !== 'ok') page.hint(reply);
+    if (UNSURE.includes(reply.code) || (before && reply.code === 'OFFLINE')) unsure.set(wish, sent); else unsure.delete(wish);
+    const said = done(reply);
+    if (reply.t !== 'ok' && !said) page.hint(reply);
   });
 }
 function enter(r) {
@@ -137,8 +148,8 @@ function choose(r, choice) {
     r.locked = code === 'ALREADY_ANSWERED' || code === 'ROUND_CLOSED'; show(r);
   });
 }
-function turn(r, verb, reason) {
-  order(`${verb} ${r.id} ${reason}`, { t: `${r.kind}.${verb}`, id: r.id, ...(reason && { reason }) }, ({ t }) => {
+function turn(r, verb, says) {
+  order(`${verb} ${r.id} ${JSON.stringify(says)}`, { t: `${r.kind}.${verb}`, id: r.id, ...says }, ({ t }) => {
     if (t === 'ok') r.why = null, show(r);
   });
 }
@@ -157,11 +168,13 @@ async function prove(r) {
 }
 // What is shown: words of a round, then the parts of its card, each [what it depends on, () => nodes], or words, or nothing
 function title({ kind, opened: o }) {
+  if (kind === 'sale') return sale.title(o);
   return (o.prize ?? o.question ?? (kind === 'sprint' && o.target ? `${o.target} likes together` : o.keyword && `Say “${o.keyword}”`)) || 'Next up';
 }
 function outcome(r) {
   const { revealed, final, opened } = r;
   if (r.missed) return 'ended while you were away';
+  if (r.kind === 'sale') return sale.outcome(r);
   if (r.reason !== undefined) return `${r.state === 'voided' ? 'does not count' : 'was cancelled'}: ${r.reason}`;
   if (revealed) return `The answer: ${opened.choices[revealed.right]}`;
   if (r.kind === 'sprint') return `${final.reached ? 'done' : 'not reached'}, ${n(final.likes, 'like')}`;
@@ -222,24 +235,26 @@ const PARTS = {
     const { times = 0, viewers = 0 } = r.final ?? r.counts;
     return [r.state !== 'announced' && `${n(times, 'time')} by ${n(viewers, 'viewer')}`];
   },
+  sale: sale.PARTS,
 };
 function controls(r) {
   const may = hosting() && !r.missed ? Object.keys(MAY[r.kind]).filter(verb => MAY[r.kind][verb].includes(r.state)) : [];
   const why = may.includes(r.why) && r.why, ask = verb => { r.why = verb; show(r); r.card.querySelector('input').focus(); };
-  const one = verb => button(DO[verb], () => (verb === 'close' ? turn(r, verb) : ask(verb)), { className: 'plain' });
-  return may.length && [[may, why], () => (why ? reasons(r, why) : may.map(one))];
+  const one = verb => at(verb, button(DO[verb], () => (SAYS[verb] ? turn(r, verb, SAYS[verb]) : ask(verb)), { className: 'plain' }));
+  return may.length && [[why || may], () => (why ? reasons(r, why) : may.map(one))];
 }
 function reasons(r, verb) {
-  const why = make('input', { ariaLabel: `Reason to ${verb} it`, placeholder: 'Reason, told to the room', maxLength: 200, required: true, autocomplete: 'off' });
-  const onsubmit = event => { event.preventDefault(); if (why.value.trim()) turn(r, verb, why.value.trim()); };
-  return make('form', { onsubmit }, why, make('button', {}, DO[verb]), button('Keep', () => { r.why = null; show(r); }, { className: 'plain' }));
+  const text = { ariaLabel: `Reason to ${DO[verb].toLowerCase()}`, placeholder: 'Reason, told to the room', maxLength: 200, required: true };
+  const why = make('input', { autocomplete: 'off', ...(verb === 'restock' ? sale.RESTOCK : text) }), says = said => (verb === 'restock' ? { qty: Number(said) } : { reason: said });
+  const onsubmit = event => { event.preventDefault(); if (why.value.trim()) turn(r, verb, says(why.value.trim())); };
+  return make('form', { onsubmit }, why, make('button', {}, DO[verb]), button(verb === 'restock' ? 'Back' : 'Keep', () => { r.why = null; show(r); }, { className: 'plain' }));
 }
 function choice(r, words, i, free) {
   const { right, counts } = r.revealed ?? {}, mine = r.mine?.choice === i;
   const said = [right === i && '✓ right', mine && 'your answer', counts && `${counts[i]}`].filter(Boolean).join(' · ');
   const one = button(words, () => choose(r, i), { className: right === i ? 'plain right' : 'plain', ariaDisabled: `${!free}`, ariaPressed: `${mine}` });
-  one.dataset.at = i; one.append(make('small', {}, said));
-  return one;
+  one.append(make('small', {}, said));
+  return at(i, one);
 }
 function bar(likes, target, levels) {
   const now = `${Math.min(likes, target)}`, is = { role: 'progressbar', ariaLabel: 'Likes', ariaValueMin: '0', ariaValueMax: `${target}`, ariaValueNow: now };
@@ -248,11 +263,6 @@ function bar(likes, target, levels) {
   levels.forEach((level, i) => node.children[i].style.setProperty('--at', level / target));
   return node;
 }
-function list(rows, more) { // rows are [words, whether that is me]
-  return [make('ol', {}, rows.map(([words, mine]) => make('li', { className: mine ? 'good' : '' }, mine ? `${words} (you)` : words))), more && p(more)];
-}
-function details(words, lines) { return make('details', {}, make('summary', {}, words), lines.map(line => p(line))); }
-function timer(until, then) { const node = make('time', {}); Object.assign(node.dataset, { until, then }); return node; }
 function place(kind, id) {
   const r = { kind, id, counts: {}, card: make('details', { open: true, className: 'round' }, make('summary', {})) };
   r.card.dataset.id = id; $('live').prepend(r.card); rounds.set(id, r);
@@ -260,17 +270,17 @@ function place(kind, id) {
   return r;
 }
 function show(r) { // only what changed is made anew, and the keyboard stays where it was
-  const { card, opened: o, state, ended } = r, held = card.contains(document.activeElement) && document.activeElement, at = held?.dataset?.at;
-  const until = state === 'announced' ? [o.opens_at, 'opening…', ' opens in '] : state === 'open' && !ended ? [o.closes_at, 'closing…', ''] : null;
+  const { card, opened: o, state, ended } = r, held = card.contains(document.activeElement) && document.activeElement, spot = held?.dataset?.at;
+  const until = state === 'announced' ? [o.opens_at, 'opening…', ' opens in '] : ['open', 'sold_out'].includes(state) && !ended ? [o.closes_at, 'closing…', ''] : null;
   const words = ended ? `${title(r)}: ${outcome(r)}` : title(r), head = () => [
     make('b', {}, KINDS[r.kind]), make('span', {}, words), until && make('small', {}, until[2], timer(until[0], until[1]))];
-  [[[words, until], head], until && o.rules, ...PARTS[r.kind](r), controls(r)].forEach((part, i) => {
+  [[[words, until], head], until && !r.parts?.size && o.rules, ...PARTS[r.kind](r), controls(r)].forEach((part, i) => {
     const [on, nodes] = Array.isArray(part) ? part : [part || '', () => part && p(part)], key = JSON.stringify(on);
     const slot = card.children[i] ?? card.appendChild(make('div', {}));
     if (slot.key === key) return;
     slot.key = key; slot.replaceChildren(...[nodes()].flat(2).filter(Boolean));
   });
-  if (held && !card.contains(document.activeElement)) (card.querySelector(`[data-at="${at}"]`) ?? card.firstChild).focus();
+  if (held && !card.contains(document.activeElement)) (card.querySelector(`[data-at="${spot}"]`) ?? card.firstChild).focus();
   tick();
 }
 function tick() {
@@ -282,7 +292,7 @@ function tick() {
   }
 }
 // The host's forms, one for each kind: [name, label, what the input is]
-const number = (defaultValue, max, more) => ({ type: 'number', min: 1, max, defaultValue, ...more }), words = (maxLength, more) => ({ maxLength, ...more });
+const words = (maxLength, more) => ({ maxLength, ...more });
 const must = { required: true }, seconds = (usual, max) => ['seconds', 'Seconds', number(usual, max, must)];
 const FIELDS = {
   lottery: [['prize', 'Prize', words(80, must)], ['winners', 'Winners', number(1, 1000, must)], ['keyword', 'Keyword, if any', words(80)],
@@ -290,14 +300,15 @@ const FIELDS = {
   quiz: [['question', 'Question', words(400, must)], ['choices', 'Choices, one per line', { rows: 3, ...must }],
     ['right', 'Right one (1 = first)', number(1, 10, must)], seconds(15, 600), ['explain', 'Explanation', words(400)], ['series', 'Series, if any', words(80)]],
   sprint: [['target', 'Likes to reach', number(100, 1e9, must)], ['levels', 'Levels, e.g. 30, 60', { pattern: '[0-9, ]*' }], seconds(180, 3600)],
-  count: [['keyword', 'Keyword', words(80, must)], seconds(60, 3600)] };
+  count: [['keyword', 'Keyword', words(80, must)], seconds(60, 3600)], sale: sale.FIELDS };
 for (const fields of Object.values(FIELDS)) fields.push(['opens_in', 'Opens in … seconds', number('', 2592000)]);
-const READ = { right: i => i - 1, choices: words => words.split('\n').map(line => line.trim()).filter(Boolean), levels: words => words.match(/\d+/g)?.map(Number) ?? [] };
+const READ = { right: i => i - 1, choices: words => words.split('\n').map(line => line.trim()).filter(Boolean), levels: words => words.match(/\d+/g)?.map(Number) ?? [],
+  currency: word => word.toUpperCase(), price: (major, { currency }) => sale.minor(major, currency.value) };
 function forms() {
   const kinds = Object.keys(FIELDS), all = kinds.map((kind, i) => form(kind, i > 0));
   const pick = make('select', { ariaLabel: 'Kind of round' }, kinds.map(kind => make('option', { value: kind }, KINDS[kind])));
   pick.onchange = () => all.forEach((one, i) => { one.hidden = kinds[i] !== pick.value; });
-  $('opening').append(pick, ...all);
+  $('opening').append(pick, ...all); sale.priced(all[kinds.indexOf('sale')]);
 }
 function form(kind, hidden) {
   const inputs = FIELDS[kind].map(([name, label, is]) => make('label', {}, label, make(is.rows ? 'textarea' : 'input', { name, autocomplete: 'off', ...is })));
@@ -308,7 +319,7 @@ function open(kind, form) {
   const said = {};
   for (const { name, type, value } of form.elements) {
     const read = READ[name] ?? (given => given);
-    if (name && value.trim()) said[name] = read(type === 'number' ? Number(value) : value.trim());
+    if (name && value.trim()) said[name] = read(type === 'number' ? Number(value) : value.trim(), form.elements);
   }
   const { opens_in: wait, ...rest } = said, opens_at = wait && Math.ceil(page.now() + wait * 1000);
   order(`${kind}.open ${JSON.stringify(said)}`, { t: `${kind}.open`, ...rest, ...(wait && { opens_at }) }, ({ t }) => {

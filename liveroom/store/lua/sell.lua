@@ -216,11 +216,19 @@ function verbs.show()
     return 0
 end
 
+-- Who asked for it has been told by now that it is not known what came of it.
+local function too_late(verb, came)
+    return book.now > came + 2000 and (verb == "cancel" or verb == "release" or verb == "confirm")
+end
+
 local answer = {}
 for i = 2, #ARGV, 8 do
     local came = math.min(tonumber(ARGV[i + 6]), book.now)
-    local how, said = verbs[ARGV[i]]({ viewer = ARGV[i + 1], name = ARGV[i + 2], hold = ARGV[i + 3],
-        qty = tonumber(ARGV[i + 4]), word = ARGV[i + 5], at = came, more = ARGV[i + 7] })
+    local how, said = TOO_LATE, ""
+    if not too_late(ARGV[i], came) then
+        how, said = verbs[ARGV[i]]({ viewer = ARGV[i + 1], name = ARGV[i + 2], hold = ARGV[i + 3],
+            qty = tonumber(ARGV[i + 4]), word = ARGV[i + 5], at = came, more = ARGV[i + 7] })
+    end
     table.insert(answer, how)
     table.insert(answer, said or "")
 end
