@@ -61,6 +61,8 @@ class Asked(Struct, gc=False):
     at: float
     answer: Answer
     always: bool = False  # HTTP: an `ok` also without a `cid`
+    also: list[Asked] = []  # the same, sent again while this is being done: answered alike
+    over: Callable[[], None] | None = None  # called when it is answered
 
     @property
     def by(self) -> By:
@@ -68,14 +70,24 @@ class Asked(Struct, gc=False):
         return By(self.actor.viewer, self.actor.role, encode(self.command))
 
     def done(self, fields: Fields) -> None:
+        for one in self.everybody():
+            one.reply(fields)
+
+    def refused(self, refusal: Refusal) -> None:
+        for one in self.everybody():
+            one.answer(encode(refusal_reply(refusal, one.command.cid)))
+
+    def everybody(self) -> list[Asked]:
+        if self.over:
+            self.over()
+        return [self, *self.also]
+
+    def reply(self, fields: Fields) -> None:
         """Without a `cid` nobody waits for an `ok`."""
         if self.command.cid is not UNSET:
             self.answer(encode({"t": "ok", "cid": self.command.cid, **fields}))
         elif self.always:
             self.answer(encode({"t": "ok", **fields}))
-
-    def refused(self, refusal: Refusal) -> None:
-        self.answer(encode(refusal_reply(refusal, self.command.cid)))
 
     def end(self, done: Done) -> None:
         if isinstance(done, Refusal):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, json
@@ -21,10 +23,12 @@ from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, Ti
 from liveroom.room import Person, Room
 from liveroom.settings import Settings
 from liveroom.store.clock import Clock
-from liveroom.store.crowd import Comment, Crowd
+from liveroom.store.crowd import Comment, Crowd, as_said
+from liveroom.store.crowd import Said as CommentSaid
 from liveroom.store.gather import UNKNOWN
 from liveroom.store.likes import Likes
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
+from liveroom.wall import OnWall
 
 LONGEST_NOTICE = 400
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
@@ -64,6 +68,7 @@ class Desk:
         self.likes = likes
         self.entrance = entrance
         self.spawn = spawn
+        self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             Say: self.say,
@@ -120,7 +125,34 @@ class Desk:
             return self.publish(asked, text, again, Outcome({}))
         if refusal := self.too_many(asked):
             return asked.refused(refusal)
-        return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
+        if command.idem is UNSET:
+            return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
+        return self.enter_once(asked, rounds, text, again)
+
+    def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
+        """An entry that may be sent again, while this one is under way or later, here or elsewhere."""
+        key = once_key(self.rooms, asked)
+        first = self.entering.get(key)
+        if first is None:
+            self.entering[key] = asked
+            asked.also, asked.over = [], partial(self.entering.__delitem__, key)
+            self.spawn(self.enter_unless(asked, key, rounds, text, again))
+        elif digest(first.command) == digest(asked.command):
+            first.also.append(asked)
+        else:
+            asked.refused(MISMATCH)
+
+    async def enter_unless(self, asked: Asked, key: str, rounds: Sequence[OnWall], text: str, again: bool) -> None:
+        """Enter, unless this was answered before: then it is answered the same."""
+        try:
+            kept: Any = await self.live.get(key)
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+        if kept is None:
+            return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
+        mine, _, answer = kept.partition(b" ")
+        said = as_said(answer) if mine.decode() == digest(asked.command) else None
+        return asked.done(told_before(said)) if said else asked.refused(MISMATCH)
 
     def publish(self, asked: Asked, text: str, again: bool, outcome: Outcome) -> None:
         """Show a comment to the room; ``outcome`` is what it entered."""
@@ -142,7 +174,7 @@ class Desk:
             mentions=command.mentions,
         )
         comment = Comment(new, actor.viewer, encode(message), actor.staff, self.when_said(asked, again, outcome))
-        comment.again = again
+        comment.again, comment.more = again, encode(outcome.fields) if outcome.fields else b""
         comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
             comment.once = once_key(self.rooms, asked)
@@ -151,9 +183,20 @@ class Desk:
 
     def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
         """Not shown; but what it entered, it entered."""
-        if outcome.entered:
-            return asked.done({**outcome.fields, "shown": False, "why": refusal.code})
-        return asked.refused(refusal)
+        if not outcome.entered:
+            return asked.refused(refusal)
+        fields = {**outcome.fields, "shown": False, "why": refusal.code}
+        if asked.command.idem is UNSET:
+            return asked.done(fields)
+        self.spawn(self.remember(asked, fields))
+        return None
+
+    async def remember(self, asked: Asked, fields: dict[str, Any]) -> None:
+        """Sent again, it is not shown either."""
+        with suppress(RedisError, OSError, TimeoutError):
+            kept = b"%b - %b" % (digest(asked.command).encode(), encode(fields))
+            await self.live.set(once_key(self.rooms, asked), kept, nx=True, ex=REMEMBER_SECONDS)
+        asked.done(fields)
 
     def too_often(self, asked: Asked, text: str) -> Refusal | None:
         """Rate, then duplicates."""
@@ -176,14 +219,14 @@ class Desk:
         wait = self.spend_other(asked.actor, OTHER.shared(asked.actor.person.homes), asked.at / 1000)
         return too_fast(wait) if wait and not asked.actor.staff else None
 
-    def when_said(self, asked: Asked, again: bool, outcome: Outcome) -> Callable[[str | Refusal], None]:
-        def answer(result: str | Refusal) -> None:
+    def when_said(self, asked: Asked, again: bool, outcome: Outcome) -> Callable[[CommentSaid | Refusal], None]:
+        def answer(result: CommentSaid | Refusal) -> None:
             if isinstance(result, Refusal):
                 if result is TRY_LATER and not again:
                     take_back(asked.actor.person, asked.at)
                 self.unshown(asked, result, outcome)
             else:
-                asked.done({"id": result, **outcome.fields})
+                asked.done(told_before(result))
 
         return answer
 
@@ -290,6 +333,12 @@ class Desk:
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
         return asked.done({})
+
+
+def told_before(said: CommentSaid) -> dict[str, Any]:
+    """What the author of a comment is answered, now and whenever he sends it again."""
+    more: dict[str, Any] = json.decode(said.more) if said.more else {}
+    return more if said.id == "-" else {"id": said.id, **more}
 
 
 def resent(person: Person, command: Say) -> bool:

@@ -29,18 +29,27 @@ from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER
 NAMES = 5  # shown of those who joined
 
 
+class Said(Struct, frozen=True, gc=False):
+    """A comment as it was answered: its id, or "-" if it was not shown, and what more its author was told, as JSON."""
+
+    id: str
+    more: bytes
+
+
 class Comment(Struct, eq=False, gc=False):
-    """A comment that was let through. ``answer`` is called once, with its id or why it was not said."""
+    """A comment that was let through. ``answer`` is called once, with what is said of it, now or when it was said
+    before."""
 
     id: str
     viewer: str
     body: bytes  # the `chat.message`
     staff: bool
-    answer: Callable[[str | Refusal], None]
+    answer: Callable[[Said | Refusal], None]
     once: str = ""  # the key that remembers it, where it has an idempotency key
     digest: str = ""
     mentions: Sequence[tuple[str, bytes]] = ()  # viewer, his `chat.mentioned`
     again: bool = False  # said before: published once, so it takes no place now
+    more: bytes = b""  # what its author is told besides its id, as JSON
 
 
 class Outgoing:
@@ -220,6 +229,7 @@ class Crowd:
             body = comment.body if number < len(shown) or comment.again else b""
             to = encode([(viewer, told.decode()) for viewer, told in comment.mentions])[1:-1]
             args += [body, len(once) if comment.once else 0, comment.digest, comment.id, to, comment.viewer]
+            args.append(comment.more)
         return [*once, keys_of(out.room, self.shards).commenters], args
 
     def free_places(self, out: Outgoing, comments: list[Comment], now: float) -> int:
@@ -272,7 +282,13 @@ def settle(blob: Blob, answer: Any) -> None:
         return
     kept = iter(answer[1:])
     for number, comment in enumerate(blob.shown + blob.hidden):
-        said = next(kept).decode() if comment.once else comment.id
+        said = as_said(next(kept)) if comment.once else Said(comment.id, comment.more)
         comment.answer(said or MISMATCH)
-        if said == comment.id and number < len(blob.shown):
+        if said and said.id == comment.id and number < len(blob.shown):
             blob.out.unsaved.append(comment.body)
+
+
+def as_said(kept: bytes) -> Said | None:
+    """None where the key was used for something else."""
+    id_, _, more = kept.partition(b" ")
+    return Said(id_.decode(), more) if id_ else None

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from gameplay.play import Refusal
 from liveroom.store.clock import Clock
-from liveroom.store.crowd import Blob, Comment, Crowd, Outgoing, settle
+from liveroom.store.crowd import Blob, Comment, Crowd, Outgoing, Said, settle
 from liveroom.store.rooms import MISMATCH, TRY_LATER
 
 NOW = 1_763_640_000.0  # room time in seconds
@@ -30,9 +30,9 @@ class Told:
         self.answers: dict[str, str | Refusal] = {}
 
     def comment(self, id_: str, *, staff: bool = False, once: str = "", mentions=()) -> Comment:
-        def answer(said: str | Refusal) -> None:
+        def answer(said: Said | Refusal) -> None:
             assert id_ not in self.answers, "answered twice"
-            self.answers[id_] = said
+            self.answers[id_] = said.id if isinstance(said, Said) else said
 
         body = b'{"id":"%b"}' % id_.encode()
         return Comment(id_, f"viewer of {id_}", body, staff, answer, once, "digest" if once else "", mentions)
@@ -99,7 +99,7 @@ def test_a_room_whose_clock_was_set_back_an_hour_still_shows_comments():
 def published(blob: Blob) -> list[object]:
     """The script's arguments behind the deadline and the time to remember, five by five."""
     args = blob.call[2]
-    return [tuple(args[n : n + 5]) for n in range(4, len(args), 6)]
+    return [tuple(args[n : n + 5]) for n in range(4, len(args), 7)]
 
 
 def test_the_staff_come_first_then_the_lucky_then_the_hidden_without_their_text():
@@ -121,7 +121,7 @@ def test_a_blob_names_its_script_channel_and_the_keys_that_remember():
     out.waiting = [told.comment("a"), told.comment("b", once="kb"), told.comment("c"), told.comment("d", once="kd")]
     name, names, args = crowd.blob(out).call
     assert (name, names, args[0]) == ("say", ["kb", "kd", "{00}:r:demo:commenters"], "{00}:r:demo:crowd")
-    assert [place for _, place, _, _, _ in (args[n : n + 5] for n in range(4, 28, 6))] == [0, 1, 0, 2]
+    assert [place for _, place, _, _, _ in (args[n : n + 5] for n in range(4, 32, 7))] == [0, 1, 0, 2]
 
 
 def test_the_head_of_a_blob_is_json_without_its_end():
@@ -152,7 +152,7 @@ def test_a_mention_is_told_also_when_its_comment_is_hidden():
     crowd, out, told = crowd_of(budget=1), Outgoing("demo"), Told()
     out.waiting = [told.comment(f"c{n}", mentions=[(f"u{n}", b"{}")]) for n in range(3)]
     args = crowd.blob(out).call[2]
-    to = [one for n in range(8, len(args), 6) if isinstance(one := args[n], bytes)]
+    to = [one for n in range(8, len(args), 7) if isinstance(one := args[n], bytes)]
     assert sorted(json.decode(one)[0] for one in to) == ["u0", "u1", "u2"]
 
 
