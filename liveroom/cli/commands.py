@@ -12,6 +12,7 @@ from liveroom.cli.answer import REFUSED, echo
 from liveroom.cli.export import export
 from liveroom.cli.options import Config, Data, Redis, Room, Seconds, Token, Url, duration
 from liveroom.cli.reconcile import reconcile
+from liveroom.cli.retention import retention
 from liveroom.cli.rooms import rooms
 from liveroom.cli.setup import settings_from, with_secret
 from liveroom.cli.there import room_path, server
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(rooms, name="rooms", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(export)
+app.command(rich_help_panel=DATA)(retention)
 app.command(rich_help_panel=DATA)(reconcile)
 
 
