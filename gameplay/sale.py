@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gameplay.play import (
     BELL_MS,
+    Code,
     Command,
     HoldId,
     HostCommand,
@@ -28,6 +29,7 @@ from gameplay.play import (
     Progress,
     Reading,
     Reason,
+    Refusal,
     Round,
     RoundCommand,
     RoundEvent,
@@ -165,7 +167,7 @@ class Held(RoundEvent, frozen=True, tag="sale.held"):
 
 class Released(RoundEvent, frozen=True, tag="sale.released"):
     hold: str
-    why: str  # expired, cancelled, refunded or the offer expired
+    why: str  # expired, cancelled or refunded
     qty: int
     inbox: str
 
@@ -189,6 +191,10 @@ class Confirmed(RoundEvent, frozen=True, tag="sale.confirmed"):
 # --- rules -----------------------------------------------------------------------------------------
 
 
+def check(opens: Open) -> Refusal | None:
+    return None if shown(opens.item) else Refusal(Code.BAD_MESSAGE, {"field": "item"}, "the item is empty")
+
+
 def completes(opens: Open, currency: str) -> Open:
     return replace(opens, currency=currency) if opens.currency is UNSET else opens
 
@@ -203,13 +209,14 @@ def counters(opens: Open) -> dict[str, int | str]:
 def offer(played: Played[Open]) -> dict[str, Any]:
     opens = played.opens
     each = f"{opens.per_viewer} each" if opens.per_viewer > 1 else "one each"
-    rules = f"Claim before it is gone: {opens.stock} in stock, {each}. Held for {opens.hold_seconds} s; then pay."
+    stock = played.numbers.get("stock", opens.stock)  # more may have been brought since it was announced
+    rules = f"Claim before it is gone: {stock} in stock, {each}. Held for {opens.hold_seconds} s; then pay."
     return {
         "rules": rules,
         "item": shown(opens.item),
         "price": opens.price,
         "currency": opens.currency,
-        "stock": opens.stock,
+        "stock": stock,
         "per_viewer": opens.per_viewer,
         "hold_seconds": opens.hold_seconds,
     }
@@ -292,6 +299,7 @@ PLAY = Round(
         *(SoldOut, Reopened, Paused, Resumed, Extended, Restocked, Closed, Cancelled),
         *(InStock, Held, Released, Offered, Confirmed),
     ),
+    check=check,
     completes=completes,
     mine=mine,
     verbs=(Claim, Cancel, Wait),

@@ -127,7 +127,8 @@ class Node:
         gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
-        self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn)
+        self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
+        self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
             durability,
@@ -205,6 +206,13 @@ class Node:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
         return self.tasks.create_task(surprised(work))
+
+    def spawn_patient(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """The same for what waits for a server to come back: it ends with the node."""
+        task = self.spawn(work)
+        self.patient.add(task)
+        task.add_done_callback(self.patient.discard)
+        return task
 
     async def enter(self, gate: Gate, rows: list[Row]) -> list[tuple[Place, Entered]] | Refusal:
         """Entries that were gathered."""
@@ -393,7 +401,7 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
             await server.serve(sockets=[listener])
         finally:
             stop_show(actor)
-            await ended(running)
+            await ended([*running, *node.patient])
             await node.aclose()
 
 

@@ -96,7 +96,7 @@ class Chronicle:
             return None
         number, _, word = row.decode().partition(" ")
         own = Own(played.id, int(number), self.keys.tag(played.room, played.id, viewer), word)
-        if played.state in UNDECIDED:
+        if played.state in UNDECIDED or play.grants:
             return dict(play.mine(own))
         (result,) = await self.rounds.results(played.room, played.id, [viewer])
         if result is None and play.ranks:

@@ -124,11 +124,14 @@ class Referee:
         turn, once = play.turns[type(command)], self.once(asked)
         if before := await self.rounds.answered(once):
             return before if isinstance(before, Refusal) else standing(command.id, before)
-        for _ in range(TRIES):
+        for n in range(TRIES):
             kept = await self.find(asked.room.info.id, command, play)
             if isinstance(kept, Refusal):
                 return kept
             played = kept.played
+            if played.state in turn.done and play.grants and n == 0:
+                await self.rounds.rooms.look(played.room)  # fenced: a server started anew pauses what it grants
+                continue
             if played.state in turn.done:
                 return {"id": played.id, "state": played.state, "ver": played.ver}
             if played.state not in turn.when:

@@ -24,6 +24,8 @@ from liveroom.store.rooms import MISMATCH, TRY_LATER
 from liveroom.store.sales import HOLDERS_ASKED, Sales, Shelf, Stand, Verdict, Wish
 
 LATCH_SECONDS = 0.5
+STALE_MS = 1500  # what waited longer would be refused by the script: it costs Redis nothing, and the queue gets short
+TOO_LATE = -3
 LATCHES = 100  # sales that are remembered to be sold out
 AT_ONCE = 500  # holds that expire with one call
 RETRY_MS = 1000
@@ -76,10 +78,18 @@ class Till:
     async def hand_in(self, shelf: Shelf, wishes: list[Wish]) -> Sequence[Verdict] | Refusal:
         if refusal := await self.durability.refusal():
             return refusal
-        verdicts = await self.sales.sell(shelf, self.ids.new(self.clock.now_ms()), wishes)
-        if not isinstance(verdicts, Refusal):
-            self.note(shelf, verdicts[-1].stand)
-        return verdicts
+        oldest = self.clock.now_ms() - STALE_MS
+        fresh = [one for one in wishes if one.at >= oldest]
+        if not fresh:
+            return TRY_LATER
+        verdicts = await self.sales.sell(shelf, self.ids.new(self.clock.now_ms()), fresh)
+        if isinstance(verdicts, Refusal):
+            return verdicts
+        self.note(shelf, verdicts[-1].stand)
+        if len(fresh) == len(wishes):
+            return verdicts
+        late, judged = Verdict(TOO_LATE, b"", verdicts[-1].stand), iter(verdicts)
+        return [next(judged) if one.at >= oldest else late for one in wishes]
 
     # -- viewers --
 

@@ -16,6 +16,7 @@ from liveroom.store import keys
 from liveroom.store.keys import Keys
 
 LOOK_SECONDS = 0.5
+PAGE = 1000  # facts read at once
 
 read_record = json.Decoder(Record, strict=False).decode  # Lua knows one kind of number
 
@@ -52,7 +53,21 @@ class Accounts:
     async def ids(self) -> list[str]:
         live: Any = await self.redis.hgetall(self.at.live)
         new = [round_id.decode() for round_id, shown in live.items() if json.decode(shown)["kind"] == "sale"]
+        new += await self.on_their_way()
         return list(dict.fromkeys([*sorted(new, reverse=True), *await self.recorded()]))
+
+    async def on_their_way(self) -> list[str]:
+        """Sales that facts tell of which the ledger does not have yet."""
+        found, after = set[str](), "-"
+        while True:
+            facts: Any = await self.redis.xrange(keys.outbox(self.at.shard), after, "+", PAGE)
+            for place, fact in facts:
+                after = f"({place.decode()}"
+                is_sale = fact.get(b"what") == b"holds" or fact.get(b"kind") == b"sale"
+                if is_sale and fact.get(b"room") == self.at.room.encode():
+                    found.add(fact[b"round"].decode())
+            if len(facts) < PAGE:
+                return list(found)
 
     async def recorded(self) -> list[str]:
         return [row["id"] for row in await self.ledger.sales_of(self.at.room)]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import structlog
 from msgspec import DecodeError, Raw, Struct, json
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -222,6 +223,8 @@ class Feed:
             log.warning("an event cannot be read; do nodes of different versions share this Redis?", why=str(error))
             return self.mend(room)
         if event.to:
+            if b'"sale.offered"' in bytes(event.body):  # it may be claimed at once
+                self.stirred(room.info.id, read_id(event.body).id, inf)
             self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
         elif event.round:
             self.take_state(room, event.round, bytes(event.state))
@@ -277,6 +280,9 @@ class Feed:
             self.stirred(room.info.id, round_id, ver)
             if ver > live.ver:  # else the wall was read later than this was told
                 live.ver, live.counts = ver, counts
+            if live.state in ("closed", "cancelled"):  # it may have left the wall, which is told by no event
+                room.board = replace(room.board, seq=-1)
+                self.spawn(self.look_again(room))
 
     async def look_again(self, room: Room) -> None:
         """The wall has changed."""

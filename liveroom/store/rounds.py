@@ -247,9 +247,12 @@ class Rounds:
             pipeline.hgetall(at.round(round_id))
             pipeline.llen(at.entries(round_id))
             pipeline.hlen(at.who(round_id))
-            fields, entries, viewers = await pipeline.execute()
+            pipeline.hget(at.meta, "epoch")
+            fields, entries, viewers, epoch = await pipeline.execute()
         if not fields:
             return None
+        if fields.get(b"kind") == b"sale" and fields[b"state"] in (b"open", b"sold_out") and fields[b"epoch"] != epoch:
+            fields[b"state"] = b"paused"  # the server lost something since: nothing is sold until the host resumes
         # Who may enter again and again is not in the list, but counted.
         named = {name.decode(): text for name, text in fields.items()}
         return as_kept(room, round_id, named, int(named["times"]) or entries, viewers)

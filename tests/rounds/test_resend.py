@@ -72,10 +72,7 @@ def test_the_key_of_another_comment_is_refused(node: Node, also: str):
             id_ = (await host.ask("count.open", keyword="tea", seconds=60))["id"]
             await ann.hear("count.opened")
             said = [ann.say("tea", idem="x"), ann.say("TEA", idem="x")]
-            if also == "later":
-                codes = [await one for one in said]
-            else:
-                codes = list(await asyncio.gather(*said))
+            codes = [await one for one in said] if also == "later" else list(await asyncio.gather(*said))
             assert [one.get("code") for one in codes] == [None, "IDEMPOTENCY_MISMATCH"]
             assert (await end_of(host, id_))["times"] == 1
 

@@ -62,10 +62,11 @@ end
 
 -- It opens, at first or again: from now on it belongs to this epoch of the room.
 local function open_up(keys, was, now)
-    if was == "open" or was == "sold_out" then
+    local epoch = redis.call("HGET", keys.meta, "epoch")
+    if (was == "open" or was == "sold_out") and redis.call("HGET", keys.round, "epoch") == epoch then
         return
     end
-    redis.call("HSET", keys.round, "epoch", redis.call("HGET", keys.meta, "epoch"))
+    redis.call("HSET", keys.round, "epoch", epoch)
     if redis.call("HGET", keys.round, "opened_at") == "0" then
         redis.call("HSET", keys.round, "opened_at", now)
     end

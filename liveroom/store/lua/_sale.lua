@@ -86,7 +86,7 @@ local function offer(book)
         local taken, parts = part_of(book, first)
         parts = with_part(parts, "waiting", true, nil)
         if taken < book.per_viewer then
-            local ends = book.now + book.about.offer_ms
+            local ends = math.min(book.now + book.about.offer_ms, book.closes)
             book.free, book.held, book.changed = book.free - 1, book.held + 1, true
             table.insert(parts, { offered = true, qty = 1, ["until"] = ends })
             redis.call("HSET", book.at.offers, first, cjson.encode({ qty = 1, ["until"] = ends }))
@@ -204,7 +204,9 @@ local function close_book(book)
     if not book.changed then
         return
     end
-    book.ver = redis.call("HINCRBY", book.at.round, "ver", 1)
+    if not book.moved then -- else the move has counted already
+        book.ver = redis.call("HINCRBY", book.at.round, "ver", 1)
+    end
     redis.call("HSET", book.at.round, "free", book.free, "held", book.held, "sold", book.sold, "ranks", book.ranks,
         "counts", "{" .. counts(book) .. "}")
     if #book.holds > 0 then

@@ -63,7 +63,7 @@ if move.kind == "sale" then
     local book = open_book(keys, { room = move.room, round = move.round, channel = move.channel,
         fact = move.fact .. "s", log_length = move.log_length, keep_letters = move.keep_letters,
         offer_ms = move.offer_ms, show_ms = move.show_ms })
-    book.changed = true
+    book.changed, book.moved = true, true
     offer(book)
     close_book(book)
     ver, state = book.ver, book.state

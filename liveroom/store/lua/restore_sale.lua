@@ -105,7 +105,8 @@ for _, refund in ipairs(about.refunds) do
     redis.call("SADD", at.refunds, refund)
 end
 book.changed = made == 1 or taken > 0
-if book.state == "open" or book.state == "sold_out" then
+local news = made == 1 or taken > 0
+if (news or book.halted) and (book.state == "open" or book.state == "sold_out") then
     book.state, book.changed = "paused", true
     redis.call("HSET", at.round, "state", "paused")
     redis.call("HINCRBY", at.round, "rev", 1)

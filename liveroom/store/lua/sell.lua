@@ -47,10 +47,10 @@ local verbs = {}
 local function judge(came)
     if book.now > came + 2000 then
         return TOO_LATE
-    elseif book.state == "paused" or book.halted then
-        return PAUSED
     elseif book.state == "closed" or book.state == "cancelled" or came > book.closes + about.grace then
         return CLOSED
+    elseif book.state == "paused" or book.halted then
+        return PAUSED
     end
     return came < book.opens and EARLY or 0
 end
@@ -120,9 +120,9 @@ local function hold_of(wish)
     return kept and cjson.decode(kept)
 end
 
--- A hold that is not there may be one that was lost, while the sale is halted.
+-- A hold that is not there may be one that was lost, as long as the room is being rebuilt.
 local function no_hold()
-    return book.halted and TOO_LATE or NO_HOLD
+    return redis.call("HEXISTS", at.meta, "rebuild") == 1 and TOO_LATE or NO_HOLD
 end
 
 local function as_it_is(hold)
@@ -186,6 +186,8 @@ function verbs.confirm(wish)
     if not hold then
         return no_hold()
     elseif hold.state == "sold" and hold.payment == wish.word then
+        return 1, as_it_is(hold)
+    elseif hold.state == "refunded" and hold.payment == wish.word then
         return 1, as_it_is(hold)
     elseif hold.state == "sold" then
         return refund(wish, hold, "paid twice")
