@@ -16,7 +16,7 @@ from msgspec import UNSET
 from redis.exceptions import RedisError
 
 from gameplay.eligible import Eligible
-from gameplay.play import Code, Entry, Move, OpenRound, Played, Reading, Reads, Refusal, Round, RoundCommand, Step
+from gameplay.play import Code, Entry, Move, OpenRound, Played, Reading, Reads, Refusal, Round, RoundCommand, Step, Turn
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key, wrong_state
 from liveroom.chronicle import Archive
 from liveroom.drawkeys import DrawKeys
@@ -120,10 +120,20 @@ class Referee:
     async def turn(self, asked: Asked) -> Done:
         """A host's command to a round."""
         command: Any = asked.command
+        once = self.once(asked)
+        done = await self.answered(command, once) or await self.try_to_turn(asked, once)
+        # The same intention may have been done meanwhile, by another connection: then that is the answer.
+        return await self.answered(command, once) or done
+
+    async def answered(self, command: RoundCommand, once: Once) -> Done | None:
+        """What this intention was answered before."""
+        before = await self.rounds.answered(once)
+        return standing(command.id, before) if isinstance(before, Before) else before
+
+    async def try_to_turn(self, asked: Asked, once: Once) -> Done:
+        command: Any = asked.command
         play = TURNS[type(command)]
-        turn, once = play.turns[type(command)], self.once(asked)
-        if before := await self.rounds.answered(once):
-            return before if isinstance(before, Refusal) else standing(command.id, before)
+        turn = play.turns[type(command)]
         for n in range(TRIES):
             kept = await self.find(asked.room.info.id, command, play)
             if isinstance(kept, Refusal):
@@ -132,12 +142,9 @@ class Referee:
             if played.state in turn.done and play.grants and n == 0:
                 await self.rounds.rooms.look(played.room)  # fenced: a server started anew pauses what it grants
                 continue
-            if played.state in turn.done:
-                return {"id": played.id, "state": played.state, "ver": played.ver}
-            if played.state not in turn.when:
+            if played.state not in turn.when | turn.done:
                 return wrong_state(played.state, played.ver)
-            reading = await self.read(play, played, turn.reads)
-            move = turn.does(played, reading, command)
+            move = await self.turned(play, turn, played, command)
             if move is None:
                 return {"id": played.id, "state": played.state, "ver": played.ver}
             done = await self.move(kept, move, asked.by, asked.at + LATEST_MS, once)
@@ -148,6 +155,12 @@ class Referee:
             if not isinstance(done, Elsewhere):
                 return standing(played.id, done)
         return TRY_LATER
+
+    async def turned(self, play: Round[Any], turn: Turn, played: Played[Any], command: RoundCommand) -> Move | None:
+        """None where what he asks for is so already, or comes by itself."""
+        if played.state not in turn.when:
+            return None
+        return turn.does(played, await self.read(play, played, turn.reads), command)
 
     def once(self, asked: Asked) -> Once:
         """How this intention is remembered, if it is one that may be sent again."""

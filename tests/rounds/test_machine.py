@@ -292,8 +292,9 @@ def test_a_draw_that_is_settled_twice_is_noticed(plant: Plant) -> None:
     no_version = (f"{LUA}/move_round.lua", "if is[1] ~= ARGV[2] then", "if false then")
     slowly = (
         "liveroom/referee.py",
-        "            reading = await self.read(play, played, turn.reads)\n",
-        "            reading = await self.read(play, played, turn.reads)\n            await asyncio.sleep(0.1)\n",
+        "        return turn.does(played, await self.read(play, played, turn.reads), command)\n",
+        "        await asyncio.sleep(0.1)\n"
+        "        return turn.does(played, await self.read(play, played, turn.reads), command)\n",
     )
     wrong = evening(plant(no_version, slowly), 2, a_bit_of_everything)
     assert re.search(r"it was (frozen|drawn|revealed) \d+ times", wrong), wrong
