@@ -559,6 +559,9 @@ class Stall:
         want = {name: (one.viewer, one.qty, one.state, one.rank) for name, one in world.holds.items()}
         asked = "select hold, viewer, qty, state, rank from holds where round = ?"
         holds = {name: tuple(rest) for name, *rest in House(self.data).recorded(asked, self.sale)}
+        for name, (viewer, qty, now, rank) in want.items():  # its time was over since we looked
+            if now == "held" and holds.get(name, ("",) * 4)[2] == "expired":
+                want[name] = (viewer, qty, "expired", rank)
         if holds != want:
             self.wrong.append(f"the ledger has the holds {holds}, right: {want}")
         asked = "select hold, id, state from orders where round = ?"
