@@ -29,6 +29,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from gameplay.play import Refusal
+from liveroom.audience import Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.door import Door
@@ -51,6 +52,7 @@ from liveroom.referee import Referee
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
+from liveroom.store.attendance import Attendance
 from liveroom.store.bells import Bells
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Crowd
@@ -64,7 +66,7 @@ from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
-from liveroom.store.sales import Sales, Shelf
+from liveroom.store.sales import Sales, Shelf, buyers
 from liveroom.store.server import WeakServer, client, inspect
 from liveroom.till import Till
 from liveroom.tokens import Tokens
@@ -105,7 +107,8 @@ class Node:
         limits = Limits(**{name: getattr(settings, name) for name in Limits.__struct_fields__})
         self.hub = Hub(limits, loop, self.clock.now_ms)
         self.archive = Archive(engine)
-        self.recorder = Recorder(engine, Outbox(self.truth, shards, self.name, RECORDER_LEASE_MS))
+        boxes = [self.truth] if live == truth else [self.truth, self.live]  # sessions are counted beside the crowd
+        self.recorders = [Recorder(engine, Outbox(one, shards, self.name, RECORDER_LEASE_MS)) for one in boxes]
         self.records = False  # the facts of this Redis go to this ledger
         known = remembered(self.hub), self.archive.room
         self.rooms = Rooms(self.truth, shards, settings.resume_events, *known, self.rebuild)
@@ -152,10 +155,26 @@ class Node:
             crash=crash,
         )
         self.bells = Bells(self.truth, shards, wait, self.clock.now_ms, self.ring)
+        new_id = lambda: self.ids.new(self.live_clock.now_ms())  # noqa: E731
+        grace_ms = int(settings.grace_seconds * 1000)
+        self.attendance = Attendance(
+            self.live,
+            shards,
+            self.name,
+            grace_ms=grace_ms,
+            seconds=wait,
+            new_id=new_id,
+            server_ms=self.live_clock.now_ms,
+        )
+        self.audience = Audience(
+            self.hub, self.rooms, self.attendance, self.ids, self.live_clock.now_ms, self.spawn
+        )
         self.presence = Presence(
             self.live,
             shards,
             self.name,
+            grace_ms=grace_ms,
+            new_id=new_id,
             lease=settings.lease_seconds,
             seconds=wait,
             now=loop.time,
@@ -176,6 +195,7 @@ class Node:
             seated=self.seated,
             stirred=self.till.stirred,
             begun_anew=self.rebuilder.begun_anew,
+            began=self.audience.began,
         )
         self.door = Door(
             self.hub,
@@ -183,6 +203,7 @@ class Node:
             self.presence,
             self.crowd,
             self.chronicle,
+            self.attendance,
             heartbeat_ms=settings.heartbeat_ms,
             connections=settings.connections,
             window_ms=settings.window_ms,
@@ -197,7 +218,8 @@ class Node:
             self.crowd,
             self.likes,
             self.entrance,
-            {**self.referee.verbs, **self.till.verbs},
+            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs},
+            self.attendance,
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -230,6 +252,8 @@ class Node:
     def remember(self, shelf: Shelf, holds: Sequence[bytes]) -> None:
         """Holds were changed by this node."""
         self.rebuilder.remember(shelf, holds)
+        for viewer in buyers(holds):
+            self.attendance.acted(shelf.room, viewer, "heavy")
 
     def deaf(self) -> bool:
         """What was published now would not come back to this node's own viewers."""
@@ -253,6 +277,9 @@ class Node:
             self.likes.run,
             self.presence.run,
             self.presence.ring,
+            self.attendance.run,
+            self.attendance.sweep,
+            self.audience.run,
             self.bells.run,
             self.feed.run,
             self.feed.truth_ear.run,
@@ -260,7 +287,7 @@ class Node:
             self.feed.tell_likes,
             self.gateway.sweep,
             self.seconds,
-            *([self.recorder.run] if self.records else []),
+            *([recorder.run for recorder in self.recorders] if self.records else []),
         )
         return [self.tasks.create_task(lasting(work)) for work in works]
 
@@ -280,13 +307,15 @@ class Node:
 
     async def aclose(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
+            await self.attendance.flush()
             await self.crowd.save()
             for _ in range(LAST_FLUSHES):
                 if self.likes.gathered or self.likes.unanswered:
                     await self.likes.flush()
             if self.records:
                 async with asyncio.timeout(LAST_FACTS_SECONDS):
-                    await self.recorder.finish()
+                    for recorder in self.recorders:
+                        await recorder.finish()
         for redis in (self.truth, self.live, self.writer):
             await redis.aclose()
         await self.archive.engine.dispose()
@@ -294,8 +323,8 @@ class Node:
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
-        parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle, self.till, self.ids
-        api = Api(self.tokens, self.clock, *parts, leaving)
+        parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
+        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.ids, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,

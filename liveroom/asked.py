@@ -63,6 +63,7 @@ class Asked(Struct, gc=False):
     always: bool = False  # HTTP: an `ok` also without a `cid`
     also: list[Asked] = []  # the same, sent again while this is being done: answered alike
     over: Callable[[], None] | None = None  # called when it is answered
+    noted: Callable[[], None] | None = None  # called when it was done
 
     @property
     def by(self) -> By:
@@ -70,6 +71,8 @@ class Asked(Struct, gc=False):
         return By(self.actor.viewer, self.actor.role, encode(self.command))
 
     def done(self, fields: Fields) -> None:
+        if self.noted:
+            self.noted()
         for one in self.everybody():
             one.reply(fields)
 

@@ -18,7 +18,6 @@ from liveroom.retention import Curve, log_log
 from liveroom.sessions import Floats, Ints
 
 WEEK = 7 * 86_400
-JOIN_SECONDS = 10.0  # who is here is counted by when he came, to that
 
 
 def edges_of_cells() -> Floats:
@@ -40,27 +39,26 @@ def cell_of(seconds: float) -> int:
 
 
 class Counts(NamedTuple):
-    """What is known of some sessions: who left and who was censored, by cell; who is here, by the second he came."""
+    """What is known of some sessions: who left and who was censored, by cell; who is here, by when he came."""
 
     left: Ints
     stayed: Floats  # seconds, of those who left, added up
     censored: Ints
-    here: Mapping[int, int]  # start of the bucket, in seconds -> how many
+    here: Mapping[float, int]  # seconds since the start -> how many came then, on average
 
     @staticmethod
     def empty() -> Counts:
         return Counts(np.zeros(CELLS, np.int64), np.zeros(CELLS), np.zeros(CELLS, np.int64), {})
 
 
-def present_by_age(here: Mapping[int, int], now: float) -> Ints:
-    """Those who are still here, by the cell of how long they have been: from the middle of their bucket on."""
+def present_by_age(here: Mapping[float, int], now: float) -> Ints:
+    """Those who are still here, by the cell of how long they have been. Who came later than that is not here yet."""
     ages = np.zeros(CELLS, np.int64)
-    if here:
-        came = np.fromiter(here.keys(), np.float64, len(here))
-        count = np.fromiter(here.values(), np.int64, len(here))
-        age = np.maximum(now - np.minimum(came + JOIN_SECONDS / 2, now), 0.0)
+    come = {at: count for at, count in here.items() if at <= now}
+    if come:
+        age = now - np.fromiter(come.keys(), np.float64, len(come))
         cell = np.clip(np.searchsorted(EDGES, age, side="right") - 1, 0, CELLS - 1)
-        np.add.at(ages, cell, count)
+        np.add.at(ages, cell, np.fromiter(come.values(), np.int64, len(come)))
     return ages
 
 
@@ -87,31 +85,61 @@ def horizon_of(counts: Counts, now: float, few: int, most: float) -> float | Non
     return min(most, float(EDGES[enough[-1] + 1])) if len(enough) else None
 
 
-def counts_from(fields: Mapping[str, int]) -> dict[str, Counts]:
-    """By cohort. Fields are ``O:cohort:bucket``, ``D:cohort:cell:reason``, ``T:cohort:cell`` (ms that those who left
-    had stayed) and ``X:cohort:cell`` (censored)."""
-    found: dict[str, Counts] = {}
+# Fields of a stream's cells, each ``kind:cohort:place``. By cell: D left (and why), T the ms that they had stayed,
+# X censored, P and Q the same of those who are away. By 10-s bucket of joining: O here, A by how many ms they came
+# behind its start; B and E the same of those who are away, who are in O as well.
+KINDS = "DTXPQOABE"
+Tables = Mapping[str, Mapping[str, Mapping[int, int]]]  # cohort -> kind -> place -> number
+
+
+def tables_from(fields: Mapping[str, int]) -> Tables:
+    tables: dict[str, dict[str, dict[int, int]]] = {}
     for name, number in fields.items():
-        kind, cohort, place, *_ = name.split(":")
-        counts = found.setdefault(cohort, Counts.empty()._replace(here={}))
-        match kind:
-            case "O":
-                counts.here[int(place)] = number  # type: ignore[index]
-            case "D":
-                counts.left[int(place)] += number
-            case "T":
-                counts.stayed[int(place)] += number / 1000
-            case "X":
-                counts.censored[int(place)] += number
+        if name[0] in KINDS and name[1] == ":":
+            kind, cohort, place, *_ = name.split(":")
+            kinds = tables.get(cohort)
+            if kinds is None:
+                kinds = tables[cohort] = {one: {} for one in KINDS}
+            at = int(place)
+            kinds[kind][at] = kinds[kind].get(at, 0) + number
+    return tables
+
+
+def counts_from(fields: Mapping[str, int], *, gone: bool = False) -> dict[str, Counts]:
+    return counts_in(tables_from(fields), gone=gone)
+
+
+def counts_in(tables: Tables, *, gone: bool = False) -> dict[str, Counts]:
+    """By cohort. ``gone``: whoever is away counts as having left; else as here, for he may come back."""
+    return {cohort: counted(table, gone) for cohort, table in tables.items()}
+
+
+def counted(table: Mapping[str, Mapping[int, int]], gone: bool) -> Counts:
+    left, stayed = column(table, "D"), column(table, "T") / 1000.0
+    here, behind = dict(table.get("O", {})), dict(table.get("A", {}))
+    if gone:
+        left, stayed = left + column(table, "P"), stayed + column(table, "Q") / 1000.0
+        for bucket, count in table.get("B", {}).items():
+            here[bucket] = here.get(bucket, 0) - count
+            behind[bucket] = behind.get(bucket, 0) - table.get("E", {}).get(bucket, 0)
+    when = {bucket + behind.get(bucket, 0) / 1000 / count: count for bucket, count in here.items() if count > 0}
+    return Counts(left, stayed, column(table, "X"), when)
+
+
+def column(table: Mapping[str, Mapping[int, int]], kind: str) -> Ints:
+    found = np.zeros(CELLS, np.int64)
+    if numbers := table.get(kind):
+        where = np.fromiter(numbers.keys(), np.int64, len(numbers))
+        found[where] = np.fromiter(numbers.values(), np.int64, len(numbers))
     return found
 
 
 def together(parts: Mapping[str, Counts]) -> Counts:
     """All cohorts as one."""
     total = Counts.empty()
-    here: dict[int, int] = {}
+    here: dict[float, int] = {}
     for one in parts.values():
         total = Counts(total.left + one.left, total.stayed + one.stayed, total.censored + one.censored, here)
-        for bucket, count in one.here.items():
-            here[bucket] = here.get(bucket, 0) + count
+        for at, count in one.here.items():
+            here[at] = here.get(at, 0) + count
     return total._replace(here=here)

@@ -14,14 +14,17 @@ from redis.exceptions import RedisError
 from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
 from gameplay.likes import Like
 from gameplay.play import Code, Command, Refusal
+from gameplay.sale import Claim
 from gameplay.text import folded, shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
 from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
-from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, TimePing, encode
+from liveroom.menu import ENTERS
+from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
 from liveroom.room import Person, Room
 from liveroom.settings import Settings
+from liveroom.store.attendance import Attendance
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
@@ -31,6 +34,8 @@ from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
 
 LONGEST_NOTICE = 400
+# How much a viewer takes part; a paid order is the third kind.
+DEEDS = dict.fromkeys([Say, Like, ShareAdd], "light") | dict.fromkeys([*ENTERS, Claim], "medium")
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
 
 class Head(Struct, rename={"from_": "from"}):
@@ -57,6 +62,7 @@ class Desk:
         likes: Likes,
         entrance: Entrance,
         more: Mapping[type[Command], Callable[[Asked], None]],
+        attendance: Attendance,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -67,6 +73,7 @@ class Desk:
         self.crowd = crowd
         self.likes = likes
         self.entrance = entrance
+        self.attendance = attendance
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
@@ -91,6 +98,8 @@ class Desk:
             return asked.refused(Refusal(Code.UNKNOWN_COMMAND, message="this command needs a WebSocket"))
         if wait := self.too_fast(actor, command, asked.at / 1000):
             return asked.refused(too_fast(wait))
+        if (deed := DEEDS.get(type(command))) and not actor.staff:
+            asked.noted = partial(self.attendance.acted, asked.room.info.id, actor.viewer, deed)
         return verb(asked)
 
     def too_fast(self, actor: Actor, command: Command, now: float) -> float:

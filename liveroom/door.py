@@ -16,6 +16,7 @@ from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
+from liveroom.store.attendance import Attendance
 from liveroom.store.crowd import Crowd
 from liveroom.store.feed import Feed, Newcomer
 from liveroom.store.presence import Presence
@@ -33,6 +34,9 @@ class Joiner(Seat, Protocol):
     role: Role
     resume: Resume | None
     open: bool
+    heard: float  # the loop's time of his last proof of life
+    rtt_ms: float
+    why: str  # he is gone, where the server knows it
 
     def enter(self, room: Room, person: Person, replay: int) -> None:
         """It is in; ``replay`` bytes of back-fill were written and may wait in its buffer."""
@@ -48,6 +52,7 @@ class Door:
         presence: Presence,
         crowd: Crowd,
         chronicle: Chronicle,
+        attendance: Attendance,
         *,
         heartbeat_ms: int,
         connections: int,
@@ -59,6 +64,7 @@ class Door:
         self.presence = presence
         self.crowd = crowd
         self.chronicle = chronicle
+        self.attendance = attendance
         self.heartbeat_ms = heartbeat_ms
         self.connections = connections
         self.window_ms = window_ms
@@ -76,10 +82,14 @@ class Door:
             self.busy.add(room)
             self.spawn(self.answer(room))
 
-    def left(self, room: str, seat: Seat) -> None:
+    def left(self, room: str, seat: Joiner) -> None:
         """A connection that had knocked is gone."""
         held = self.hub.rooms.get(room)
         person = self.hub.leave(held, seat) if held else None
+        if person is not None and not seat.staff:
+            why = "background" if person.hidden and seat.why in ("", "ping_timeout", "close") else seat.why
+            ago = max(0.0, asyncio.get_running_loop().time() - seat.heard)
+            self.attendance.left(room, seat.viewer, why or "conn_error", ago, seat.rtt_ms)
         if person is not None and person.homes > 1:
             self.spawn(self.presence.tell_seat(room, seat.viewer, person.homes - 1, ""))
         if not seat.staff:
@@ -184,6 +194,9 @@ class Door:
         person = self.hub.sit(room, joiner)
         person.homes = homes
         person.came = person.came or self.hub.now_ms()
+        if len(person.seats) == 1 and not joiner.staff:
+            person.hidden = False
+            self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
             self.feed.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         joiner.enter(room, person, replay + len(welcome))

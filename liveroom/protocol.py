@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, ValidationError, field
 
 from gameplay import PLAYS
-from gameplay.play import Code, Command, Event, Refusal, Role
+from gameplay.play import Code, Command, Event, Millis, Refusal, Role, Short
 
 RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Profile = Literal["full", "lite", "min"]
@@ -91,7 +91,43 @@ class InboxAck(Command, frozen=True, tag="inbox.ack"):
     ids: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=100)]
 
 
-SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice, InboxAck)
+class PresenceSet(Command, frozen=True, tag="presence.set"):
+    """Whether the page is seen: whoever goes while it is not has gone to the background."""
+
+    visible: bool
+
+
+class ShareAdd(Command, frozen=True, tag="share.add"):
+    to: Annotated[str, Meta(max_length=64)] = ""
+
+
+class StreamStart(Command, frozen=True, tag="stream.start"):
+    needs = Role.HOST
+
+    title: Annotated[str, Meta(max_length=80)] = ""
+
+
+class StreamStop(Command, frozen=True, tag="stream.stop"):
+    needs = Role.HOST
+
+
+class RetentionWatch(Command, frozen=True, tag="retention.watch"):
+    needs = Role.HOST
+
+    on: bool = True
+
+
+class PlayAnnounce(Command, frozen=True, tag="play.announce"):
+    """Something will happen then: viewers count down to it."""
+
+    needs = Role.HOST
+
+    what: Short
+    at: Millis
+
+
+SHOW = (PresenceSet, ShareAdd, StreamStart, StreamStop, RetentionWatch, PlayAnnounce)
+SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice, InboxAck, *SHOW)
 COMMANDS: tuple[type[Command], ...] = (*SESSION, *(kind for play in PLAYS for kind in play.commands))
 
 
@@ -101,6 +137,29 @@ COMMANDS: tuple[type[Command], ...] = (*SESSION, *(kind for play in PLAYS for ki
 class Notice(Event, frozen=True, tag="room.notice"):
     text: str
     from_: str = field(name="from")
+
+
+class StreamStarted(Event, frozen=True, tag="stream.started"):
+    id: str
+    title: str
+
+
+class PlayAnnounced(Event, frozen=True, tag="play.announced"):
+    what: str
+    at: int
+
+
+class RhythmHint(Event, frozen=True, tag="rhythm.hint"):
+    """To hosts: how long nothing has happened, and what the audience does meanwhile."""
+
+    minutes: float  # since the last high point
+    level: str  # fine, warn or alarm
+    comments: float  # a second
+    leaves: int  # in the last minute
+
+
+class StreamStopped(Event, frozen=True, tag="stream.stopped"):
+    id: str
 
 
 class RoomClosed(Event, frozen=True, tag="room.closed"):

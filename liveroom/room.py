@@ -37,6 +37,7 @@ class Person(Struct, gc=False):
     said: dict[str, Said] | None = None
     came: float = 0  # room time in ms when he first sat down here
     left: float = 0  # loop time when the last seat was left
+    hidden: bool = False  # his page is in the background
 
 
 class Seat(Protocol):
@@ -46,6 +47,7 @@ class Seat(Protocol):
     name: str
     staff: bool
     device: str
+    source: str  # where he came from, for the curves
     codec: Codec
     profile: Profile
 

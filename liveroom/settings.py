@@ -59,6 +59,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     window_ms: Positive = 100  # the longest tick
     connections: Positive = 5  # per viewer and room
 
+    # the audience
+    grace_seconds: Annotated[float, Meta(ge=0)] = 60  # one may be away for so long without having left
+
     # sales
     durability: Literal["strict", "relaxed"] = "strict"  # relaxed: sell although Redis may lose what it acknowledges
     offer_seconds: Seconds = 30  # how long a unit is kept for who waited for it

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 Message = Mapping[str, Any]
@@ -91,9 +92,56 @@ def released(message: Message) -> str:
     return f"{message['qty']} not held for you any more: {why.get(message['why'], message['why'])}"
 
 
+BARS = "▁▂▃▄▅▆▇█"
+SPARKS = 20
+
+
+def sparks(values: Sequence[int]) -> str:
+    """A curve as small as a word: the newest points, from nobody to the most of them."""
+    newest = values[-SPARKS:]
+    most = max(newest, default=0) or 1
+    return "".join(BARS[max(0, round(one / most * (len(BARS) - 1)))] for one in newest)
+
+
+def lasting(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def median_stay(report: Message) -> str:
+    """Where half has not left yet, at least how long somebody was seen to stay."""
+    stay = report["stay"]
+    if stay["median"] is not None:
+        return lasting(stay["median"])
+    if not stay["n"]:
+        return "–"
+    ends = [points[-1]["t"] for points in (stay["curve"], report["provisional"]) if points]
+    return f"more than {lasting(max(0.0, oldest(report), *ends))}"
+
+
+def oldest(report: Message) -> float:
+    """How long somebody who is here has stayed, at least: by when more had come than ever left. 0 where not known."""
+    curve, bucket = report["online"]["curve"], report["online"]["bucket"]
+    if len(curve) > 1 and curve[1]["t"] > bucket:
+        return 0.0  # of a thinned curve
+    left, came = sum(one["leaves"] for one in curve), accumulate(one["joins"] for one in curve)
+    first = next((one["t"] for one, n in zip(curve, came, strict=True) if n > left), None)
+    return 0.0 if first is None else report["stay"]["as_of"] - first
+
+
+def audience(report: Message) -> str:
+    """The numbers of a stream while it runs."""
+    online = report["online"]
+    here = f"{online['now']} viewers" if report["stream"]["live"] else "the stream is over"
+    points = [one["viewers"] for one in online["curve"]]
+    return f"{here} · UV {report['uv']} · median stay {median_stay(report)} · {sparks(points)}"
+
+
 QUIET = {"chat", "room", "like", "time"}  # not of rounds
 
 LINES: dict[str, Callable[[Message], str]] = {
+    "stream.started": lambda one: f"the stream begins: {one['title']}" if one["title"] else "the stream begins",
+    "stream.stopped": lambda _: "the stream is over",
     "lottery.opened": rules,
     "lottery.frozen": lambda one: f"{one['n']} entries are frozen, their root is {one['root'][:16]}…",
     "lottery.drawn": drawn,

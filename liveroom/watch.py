@@ -23,7 +23,9 @@ from liveroom.remote import Reply, Server, Trouble, trouble
 STYLES = {"host": "bold magenta", "moderator": "bold cyan", "service": "bold yellow"}
 MOST_TYPED = 200
 STATUS_SECONDS = 5
+AUDIENCE_SECONDS = 10
 SHOWN_HISTORY = 20
+TOLD_NUMBERS = {"host", "service"}
 UNSURE = {"TRY_LATER", "INTERNAL"}  # whether it was done is not known
 
 Pay = Callable[[str], Reply]
@@ -44,6 +46,7 @@ class Screen:
         self.title = ""
         self.viewers = self.likes = 0
         self.typed = ""
+        self.audience: Message | None = None  # not printed yet
         self.rounds: dict[str, str] = {}  # the newest of each kind
         self.claim: Message | None = None  # takes the newest that can be claimed
         self.claims: dict[str, Message] = {}  # by sale: what was asked and perhaps not answered
@@ -60,6 +63,7 @@ class Screen:
             "room.notice": self.on_notice,
             "room.joined": self.on_joined,
             "room.closed": self.on_closed,
+            "retention.live": self.on_audience,
         }
 
     def show(self, message: Message) -> None:
@@ -127,6 +131,9 @@ class Screen:
 
     def on_closed(self, _: Message) -> None:
         self.say("the room is closed", "dim")
+
+    def on_audience(self, message: Message) -> None:
+        self.audience = message
 
     def wish(self, text: str) -> Message | None:
         """The command that was typed. A claim that was perhaps not answered is the same when it is typed again."""
@@ -245,11 +252,36 @@ async def report(screen: Screen) -> None:
         before = now
 
 
-async def watch(viewer: Viewer, screen: Screen, terminal: int | None, limit_s: float | None) -> None:
+async def numbers(viewer: Viewer, screen: Screen) -> None:
+    """For a host, a line of the audience now and then; it is asked for after each welcome."""
+    asked = 0
+    with suppress(Closed):  # whoever shows the room says so
+        while True:
+            if asked != viewer.joins:
+                with suppress(Unanswered):
+                    asked = await tune_in(viewer, screen)
+            await asyncio.sleep(AUDIENCE_SECONDS)
+            if screen.audience:
+                screen.say(telling.audience(screen.audience), "bold green")
+            screen.audience = None
+
+
+async def tune_in(viewer: Viewer, screen: Screen) -> int:
+    """Which of the joins it was that asked."""
+    join = viewer.joins
+    reply = await viewer.ask({"t": "retention.watch", "on": True})
+    if reply["t"] == "error":
+        screen.say(f"{reply['code']}: {reply['message']}", "red")
+    return join
+
+
+async def watch(viewer: Viewer, screen: Screen, terminal: int | None, limit_s: float | None, host: bool) -> None:
     """Show the room until it closes, Ctrl-C, or the limit. Raises Closed or Unreachable."""
     loop = asyncio.get_running_loop()
     async with viewer, asyncio.TaskGroup() as tasks:
         lasting = [showing := tasks.create_task(show_all(viewer, screen))]
+        if host:
+            lasting.append(tasks.create_task(numbers(viewer, screen)))
         if terminal is None:
             lasting.append(tasks.create_task(report(screen)))
         else:
@@ -277,9 +309,9 @@ async def show_all(viewer: Viewer, screen: Screen) -> Closed | None:
     return None
 
 
-def run_watch(server: Server, room: str, name: str, limit_s: float | None) -> None:
+def run_watch(server: Server, room: str, name: str, limit_s: float | None, role: str = "viewer") -> None:
     """Everything the command does. Raises Trouble."""
-    token = server.token_for(f"watch-{os.urandom(4).hex()}", room, name=name)
+    token = server.token_for(f"watch-{os.urandom(4).hex()}", room, role, name)
     terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
     console = Console(highlight=False)
     viewer = Viewer(server.url, room, token, source="terminal", ping_seconds=STATUS_SECONDS)
@@ -290,6 +322,6 @@ def run_watch(server: Server, room: str, name: str, limit_s: float | None) -> No
             if terminal is not None:
                 drawn.enter_context(unedited(terminal))
                 drawn.enter_context(live)
-            asyncio.run(watch(viewer, screen, terminal, limit_s))
+            asyncio.run(watch(viewer, screen, terminal, limit_s, role in TOLD_NUMBERS))
     except (Closed, Unreachable) as end:
         raise trouble(end, server.url, room) from None

@@ -88,6 +88,7 @@ class Guest:
     name: str = "Ann"
     staff: bool = False
     device: str = ""
+    source: str = ""
     knew: int = 0  # the number of the last event before he came
     ends: list[object] = field(default_factory=list)
 

@@ -35,12 +35,16 @@ from liveroom.protocol import (
     Malformed,
     Meaning,
     Notice,
+    PlayAnnounce,
     ProfileSet,
     Resume,
+    RetentionWatch,
     RoomId,
     RoomNotice,
     Spoken,
     Stats,
+    StreamStart,
+    StreamStop,
     TimePing,
     Welcome,
     Who,
@@ -329,7 +333,8 @@ def test_a_body_that_is_no_json_is_a_bad_frame():
 
 
 def test_what_moves_a_round_and_notices_are_the_hosts_and_everything_else_here_is_for_all():
-    hosts = {RoomNotice} | {kind for kind in COMMANDS if issubclass(kind, OpenRound | HostCommand)}
+    hosts = {RoomNotice, StreamStart, StreamStop, RetentionWatch, PlayAnnounce}
+    hosts |= {kind for kind in COMMANDS if issubclass(kind, OpenRound | HostCommand)}
     assert {kind for kind in COMMANDS if kind.needs is Role.HOST} == hosts
     assert {kind.needs for kind in COMMANDS} == {Role.HOST, Role.VIEWER}
     assert {kind for play in ROUNDS.values() for kind in (play.opens, *play.turns)} <= hosts

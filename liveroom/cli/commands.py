@@ -102,6 +102,7 @@ def send(
 def watch(
     room: Annotated[str, typer.Argument(help="Id of the room.")],
     name: Annotated[str, typer.Option(help="Name that others see.")] = "Terminal",
+    role: Annotated[Role, typer.Option("--as", help="As host, with a line of the audience every 10 s.")] = Role.viewer,
     limit: Seconds = None,
     url: Url = None,
     token: Token = None,
@@ -110,7 +111,7 @@ def watch(
     """Watch a room in the terminal, and type to comment."""
     from liveroom.watch import run_watch
 
-    run_watch(server(url, token, data), room, name, limit)
+    run_watch(server(url, token, data), room, name, limit, role.value)
 
 
 @app.command(rich_help_panel=DATA)

@@ -25,6 +25,7 @@ class What(StrEnum):
     orders = "orders"
     holds = "holds"
     refunds = "refunds"
+    sessions = "sessions"
 
 
 class Form(StrEnum):
@@ -35,7 +36,11 @@ class Form(StrEnum):
 def export(
     room: Annotated[str, typer.Argument(help="Id of the room.")],
     what: Annotated[
-        What, typer.Option(help="What to write out; answers are those to quiz questions, refunds what the shop owes.")
+        What,
+        typer.Option(
+            help="What to write out; answers are those to quiz questions, refunds what the shop owes, "
+            "sessions who watched and how long."
+        ),
     ],
     form: Annotated[Form, typer.Option("--format", help="CSV, or one JSON object a line.")] = Form.csv,
     of_round: Annotated[str, typer.Option("--round", metavar="ID", help="Of this round only.")] = "",
@@ -55,10 +60,12 @@ def export(
 async def exported(url: str, what: str, room: str, of_round: str, form: str, out: Path | None) -> None:
     """Raises Trouble."""
     from liveroom.ledger.engine import AWAY, LedgerTrouble, open_to_read, reason
-    from liveroom.ledger.export import WRITERS, export
+    from liveroom.ledger.export import WRITERS, columns, export
     from liveroom.ledger.queries import Ledger
     from liveroom.remote import Trouble
 
+    if of_round and "round" not in columns(what):
+        raise Trouble(f"{what} are of no round: leave --round out")
     try:
         async with open_to_read(url) as engine:
             ledger = Ledger(engine)

@@ -62,6 +62,12 @@ MOST_FRAMES = 500  # a second
 MOST_FAREWELL = 64 * 1024  # bytes heard after we closed
 FIRST_PING = 2  # seconds after the welcome
 PING = b"\x89\x00"
+WHY: dict[int, str] = {
+    Close.HEARTBEAT_LOST: "ping_timeout",
+    Close.BANNED: "kick",
+    Close.ROOM_GONE: "stream_end",
+    Close.GOING_AWAY: "node_lost",
+}
 NOBODY = Person([])
 
 
@@ -110,6 +116,7 @@ class Viewer(asyncio.Protocol):
         "waiting",
         "wants",
         "wheel",
+        "why",
     )
 
     def __init__(self, gateway: Gateway, wheel: set[Viewer]) -> None:
@@ -125,6 +132,7 @@ class Viewer(asyncio.Protocol):
         self.codec = JSON_CODEC
         self.viewer = ""  # set by a good hello, as are the next
         self.name = self.device = self.source = ""
+        self.why = ""  # he is gone; empty: the connection broke
         self.role = Role.VIEWER
         self.staff = False
         self.level = 0
@@ -200,6 +208,7 @@ class Viewer(asyncio.Protocol):
                     self.transport.write(data)
             else:
                 self.closing, self.open = True, False
+                self.why = "close"
                 self.leave()
                 self.transport.close()
                 self.abort_soon()
@@ -368,6 +377,7 @@ class Viewer(asyncio.Protocol):
         if self.closing:
             return
         self.closing, self.open = True, False
+        self.why = WHY.get(code, "conn_error")
         self.leave()
         if not self.transport.is_closing():
             self.flush_pongs()

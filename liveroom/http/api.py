@@ -18,6 +18,7 @@ from starlette.routing import Route
 from gameplay.play import Code, Millis, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
+from liveroom.audience import NO_STREAM, Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.hub import Hub
@@ -82,6 +83,7 @@ class Api:
         desk: Desk,
         chronicle: Chronicle,
         till: Till,
+        audience: Audience,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -93,6 +95,7 @@ class Api:
         self.desk = desk
         self.chronicle = chronicle
         self.till = till
+        self.audience = audience
         self.ids = ids
         self.leaving = leaving
 
@@ -107,6 +110,7 @@ class Api:
             ("GET", "/v1/rooms/{room}/rounds/{id}/proof", self.proof),
             ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
             ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
+            ("GET", "/v1/rooms/{room}/retention", self.retention),
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
@@ -224,6 +228,17 @@ class Api:
             raise Refused(NO_SUCH_ROUND)
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*"}
         return Response(text, media_type="application/json", headers=headers)
+
+    # -- the audience --
+
+    async def retention(self, request: Request) -> Response:
+        """How long viewers stay and how many are here, of the stream that runs, or of the last."""
+        room = request.path_params["room"]
+        self.claims_for(request, room, Role.HOST)
+        report = await self.audience.report(room)
+        if report is None:
+            raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
+        return reply(report)
 
     # -- the shop --
 

@@ -13,7 +13,7 @@ from msgspec import json
 from liveroom.ledger.queries import Ledger, exported
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TIMES = ("made", "until", "paid_at", "at")
+TIMES = ("made", "until", "paid_at", "at", "start", "ends")
 JSON = ("body",)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell
 

@@ -20,6 +20,8 @@ NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Name = Annotated[str, Meta(max_length=NAME_LENGTH)]
 Number = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Flag = Annotated[int, Meta(ge=0, le=1)]
+Measured = Annotated[float, Meta(ge=-(2**53), le=2**53)]  # as Lua reckons; rounded where it becomes a row
 Fact = Mapping[bytes, bytes]
 Row = dict[str, Any]
 
@@ -38,6 +40,7 @@ class Kind(Enum):
     HOLD = auto()
     ORDER = auto()
     REFUND = auto()
+    SESSION = auto()
     UNREAD = auto()
 
 
@@ -124,6 +127,18 @@ class Refund(Struct, frozen=True, gc=False):
     paid_at: Number = 0
 
 
+class Session(Struct, frozen=True, gc=False):
+    stream: Name
+    viewer: Name
+    start: Measured
+    ends: Measured
+    watch: Measured
+    event: Flag
+    why: str = ""
+    source: str = ""
+    rtt: Measured = 0
+
+
 read_kind = json.Decoder(Kinded).decode
 read_told = json.Decoder(Told).decode
 read_entries = json.Decoder(list[Entry]).decode
@@ -133,6 +148,7 @@ read_claims = json.Decoder(list[Claim]).decode
 read_sale = json.Decoder(Sale, strict=False).decode  # Lua knows one kind of number
 read_holds = json.Decoder(list[Hold], strict=False).decode
 read_refunds = json.Decoder(list[Refund], strict=False).decode
+read_sessions = json.Decoder(list[Session], strict=False).decode
 
 
 def without_nul(text: str) -> str:
@@ -293,7 +309,22 @@ class Refunded(Said, frozen=True):
         yield from ((Kind.REFUND, shared | asdict(one)) for one in read_refunds(without_nul(self.refunds)))
 
 
-KINDS: Mapping[str, type[RoomCreated | EventTold | CommandDone | RoundMoved | Entered | Claimed | Held | Refunded]] = {
+class Finished(Said, frozen=True):
+    """Sessions of viewers that are over: none of them changes any more."""
+
+    sessions: str
+
+    def rows(self) -> Rows:
+        shared = {"room": self.room, "fact": self.id}
+        yield from ((Kind.SESSION, shared | rounded(one)) for one in read_sessions(without_nul(self.sessions)))
+
+
+def rounded(session: Session) -> Row:
+    return {name: round(said) if isinstance(said, float) else said for name, said in asdict(session).items()}
+
+
+Read = RoomCreated | EventTold | CommandDone | RoundMoved | Entered | Claimed | Held | Refunded | Finished
+KINDS: Mapping[str, type[Read]] = {
     "room.created": RoomCreated,
     "event": EventTold,
     "command": CommandDone,
@@ -302,6 +333,7 @@ KINDS: Mapping[str, type[RoomCreated | EventTold | CommandDone | RoundMoved | En
     "claims": Claimed,
     "holds": Held,
     "refunds": Refunded,
+    "sessions": Finished,
 }
 
 

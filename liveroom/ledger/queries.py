@@ -6,10 +6,22 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, exists, literal, or_, select, union_all
+from sqlalchemy import RowMapping, Select, and_, exists, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from liveroom.ledger.tables import about, commands, entries, events, holds, orders, refunds, rooms, rounds, winners
+from liveroom.ledger.tables import (
+    about,
+    commands,
+    entries,
+    events,
+    holds,
+    orders,
+    refunds,
+    rooms,
+    rounds,
+    sessions,
+    winners,
+)
 from liveroom.room import RoomInfo
 
 PAGE = 1000  # rows read at once
@@ -35,8 +47,8 @@ class Ledger:
 
     async def knows(self, room: str) -> bool:
         """Tell whether anything of a room is recorded, its making or what came later."""
-        asked = or_(exists().where(rooms.c.id == room), exists().where(events.c.room == room))
-        return bool(await self.one(select(asked)))
+        told = (exists().where(column == room) for column in (rooms.c.id, events.c.room, sessions.c.room))
+        return bool(await self.one(select(or_(*told))))
 
     async def open_room_ids(self) -> list[str]:
         async with self.engine.connect() as connection:
@@ -83,6 +95,18 @@ class Ledger:
         asked = select(refunds.c.hold, refunds.c.payment).where(refunds.c.round == round_id)
         async with self.engine.connect() as connection:
             return [f"{hold}:{payment}" for hold, payment in await connection.execute(asked)]
+
+    async def audience_of(self, room: str, stream: str) -> set[str]:
+        """The viewers of a stream whose sessions are finished, each once."""
+        asked = select(sessions.c.viewer).where(sessions.c.room == room, sessions.c.stream == stream).distinct()
+        async with self.engine.connect() as connection:
+            return set(await connection.scalars(asked))
+
+    async def streams_of(self, room: str) -> list[str]:
+        """The streams that anybody watched, in the order in which the first of each came."""
+        asked = select(sessions.c.stream).where(sessions.c.room == room).group_by(sessions.c.stream)
+        async with self.engine.connect() as connection:
+            return list(await connection.scalars(asked.order_by(func.min(sessions.c.start), sessions.c.stream)))
 
     async def pages(self, asked: Select[Any]) -> AsyncGenerator[Sequence[RowMapping]]:
         """What is asked, as of one moment, a page at a time."""
@@ -134,6 +158,7 @@ OWED_ALL = union_all(
     .join(rounds, rounds.c.id == orders.c.round)
     .where(rounds.c.state == "cancelled", orders.c.state == "paid", ~exists().where(TOLD_ALREADY)),
 ).subquery()
+WATCHED = ("room", "stream", "viewer", "start", "ends", "watch", "event", "why", "source", "rtt")
 IN_ORDER = (entries.c.room, entries.c.round, entries.c.n)
 
 EXPORTS: dict[str, Select[Any]] = {
@@ -144,11 +169,14 @@ EXPORTS: dict[str, Select[Any]] = {
     "orders": select(*ORDERED).order_by(orders.c.round, orders.c.rank, orders.c.id),
     "holds": select(*(holds.c[name] for name in HELD)).order_by(holds.c.round, holds.c.made, holds.c.hold),
     "refunds": select(OWED_ALL).order_by(*(OWED_ALL.c[name] for name in ("round", "at", "hold", "payment"))),
+    "sessions": select(*(sessions.c[name] for name in WATCHED)).order_by(
+        sessions.c.start, sessions.c.viewer, sessions.c.stream
+    ),
 }
 
 
 def exported(what: str, room: str, round_id: str = "") -> Select[Any]:
-    """The rows of one export, of one round or of all in the room."""
+    """The rows of one export, of one round or of all in the room; those of sessions are of no round."""
     asked = EXPORTS[what]
     columns = asked.selected_columns
     asked = asked.where(columns["room"] == room)

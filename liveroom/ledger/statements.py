@@ -9,7 +9,19 @@ from sqlalchemy import ColumnElement, Executable, Table, bindparam, case, func, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from liveroom.ledger.facts import Kind
-from liveroom.ledger.tables import commands, entries, events, holds, orders, refunds, rooms, rounds, unread, winners
+from liveroom.ledger.tables import (
+    commands,
+    entries,
+    events,
+    holds,
+    orders,
+    refunds,
+    rooms,
+    rounds,
+    sessions,
+    unread,
+    winners,
+)
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -32,6 +44,7 @@ class Statements:
             Kind.HOLD: self.latest(holds),
             Kind.ORDER: self.latest(orders),
             Kind.REFUND: self.once(refunds),
+            Kind.SESSION: self.once(sessions),
             Kind.UNREAD: self.once(unread),
         }
 

@@ -178,6 +178,23 @@ refunds = Table(  # payments that got nothing
     Index(None, "room", "round"),
 )
 
+sessions = Table(  # of viewers, each finished
+    "sessions",
+    metadata,
+    text("room", key=True),
+    text("stream", key=True),
+    text("viewer", key=True),
+    number("start", key=True),
+    number("ends"),
+    number("watch"),  # ms that he was here, of those between start and end
+    number("event"),  # 1: he left; 0: still here when the stream ended
+    text("why"),
+    text("source"),
+    number("rtt"),  # ms
+    text("fact"),
+    Index(None, "room", "start"),
+)
+
 unread = Table(
     "unread",
     metadata,

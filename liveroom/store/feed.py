@@ -40,6 +40,7 @@ log = structlog.get_logger()
 CHECK_SECONDS = 1.0
 NOTHING = Raw()
 OF_ROUND = re.compile(rb'"t":"([a-z]+)\.([a-z_]+)"')  # the first of a body is its own
+STREAM = b'"t":"stream.started"'
 RESULTS_AT_ONCE = 500
 TRIES = 10  # half a time-out apart
 Answer = TypeVar("Answer")
@@ -97,7 +98,8 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 class Feed:
     """Feeds the hub. ``seated`` is told of viewers who sat down on another node, ``stirred`` of rounds whose numbers
-    are newer, ``begun_anew`` of rooms that start from a snapshot."""
+    are newer, ``begun_anew`` of rooms that start from a snapshot,
+    ``began`` of streams."""
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Feed:
         seated: Callable[[Room, str, str, int, str], None],
         stirred: Callable[[str, str, float], None],
         begun_anew: Callable[[str], None],
+        began: Callable[[Room, LogEvent], None],
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -130,6 +133,7 @@ class Feed:
         self.seated = seated
         self.stirred = stirred
         self.begun_anew = begun_anew
+        self.began = began
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -245,6 +249,8 @@ class Feed:
             self.stirred(room.info.id, read_id(event.body).id, inf)
             self.spawn(self.look_again(room))
             self.reveal(room, event, list(room.people))
+        elif STREAM in event.body:
+            self.began(room, event)
         self.hub.feed(room, event)
 
     def newcomer(self, room: Room, come: Newcomer) -> None:

@@ -34,8 +34,13 @@ def leases(shard: int) -> str:
     return f"{tag(shard)}:leases"
 
 
+def sweeps(shard: int) -> str:
+    """LIVE sorted set: rooms by the time in ms at which sessions in them are to be finished."""
+    return f"{tag(shard)}:sweeps"
+
+
 def outbox(shard: int) -> str:
-    """TRUTH stream: facts on their way to the SQL ledger."""
+    """TRUTH stream, and LIVE for sessions: facts on their way to the SQL ledger."""
     return f"{tag(shard)}:outbox"
 
 
@@ -226,6 +231,44 @@ class Keys(NamedTuple):
     def here(self, node: str) -> str:
         """LIVE set: the viewers on one node."""
         return self._of(f"here:{node}")
+
+    @property
+    def heard(self) -> str:
+        """LIVE hash: node -> when it was last heard of in this room, in ms."""
+        return self._of("heard")
+
+    @property
+    def sessions(self) -> str:
+        """LIVE hash: viewer -> his open session as JSON."""
+        return self._of("sessions")
+
+    @property
+    def pending(self) -> str:
+        """LIVE sorted set: viewers who are away, by the time in ms at which they count as gone."""
+        return self._of("pending")
+
+    @property
+    def stream(self) -> str:
+        """LIVE hash: id, start, title, by; last, last_end, last_start; empty, ending."""
+        return self._of("stream")
+
+    @property
+    def batches(self) -> str:
+        """LIVE hash: node -> the newest batch of comings and goings that was counted."""
+        return self._of("batches")
+
+    def cells(self, stream: str) -> str:
+        """LIVE hash: sessions of a stream by cell, see ``cells.py``."""
+        return self._of(f"cells:{stream}")
+
+    def visitors(self, stream: str) -> str:
+        """LIVE HyperLogLog: distinct viewers of a stream."""
+        return self._of(f"visitors:{stream}")
+
+    def roll_keys(self) -> tuple[str, ...]:
+        """What ``_attend.lua`` works on, in the order in which it is handed in."""
+        of_room = (self.sessions, self.pending, self.stream)
+        return (*of_room, sweeps(self.shard), outbox(self.shard), self.cells(""), self.visitors(""))
 
     def once(self, viewer: str, idem: str) -> str:
         """TRUTH or LIVE string, 10 minutes: what the command with this idempotency key was answered."""

@@ -52,6 +52,8 @@ class Presence:
         *,
         lease: float,
         seconds: float,
+        grace_ms: int,
+        new_id: Callable[[], str],
         now: Callable[[], float],
         server_ms: Callable[[], float],
     ) -> None:
@@ -59,6 +61,8 @@ class Presence:
         self.shards = shards
         self.node = node
         self.lease = lease
+        self.grace_ms = grace_ms  # how long one may be away without having left
+        self.new_id = new_id
         self.seconds = seconds
         self.now = now  # monotonic seconds
         self.server_ms = server_ms  # the clock of the server
@@ -104,7 +108,7 @@ class Presence:
         coming = [viewer for viewer in changed if viewer in here.wanted and viewer not in here.noted]
         # Also who was never noted: a script whose answer was late may have noted him all the same.
         leaving = [viewer for viewer in changed if viewer not in here.wanted]
-        names = [at.seats, at.here(self.node), keys.leases(at.shard)]
+        names = [at.seats, at.here(self.node), keys.leases(at.shard), at.heard]
         lease, known = int(self.lease * 1000), int(bool(here.noted))
         not_after = int(self.server_ms() + self.seconds * 1000)
         args: list[scripts.Word] = [f"{at.room}|{self.node}", lease, known, not_after, len(coming), *coming, *leaving]
@@ -168,4 +172,5 @@ class Presence:
     def lapse(self, bell: str) -> scripts.Call:
         room, _, node = bell.partition("|")
         at = keys_of(room, self.shards)
-        return "lapse", [at.seats, at.here(node), keys.leases(at.shard)], [bell, RING_MS]
+        names = [at.seats, at.here(node), keys.leases(at.shard), at.heard, *at.roll_keys()]
+        return "lapse", names, [bell, RING_MS, self.grace_ms, self.new_id()]

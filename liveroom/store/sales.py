@@ -152,6 +152,12 @@ class Sales:
         return int(ver or 0), frozenset(one.decode() for one in viewers)
 
 
+def buyers(holds: Sequence[bytes]) -> list[str]:
+    """Who has just paid, of holds as they are now."""
+    said = [json.decode(one) for one in holds if b'"sold"' in one]
+    return [one["viewer"] for one in said if one["state"] == "sold"]
+
+
 def as_fields(kept: Kept) -> dict[str, str]:
     """A sale as Redis keeps it, with nothing taken from it yet."""
     played = kept.played

@@ -96,6 +96,16 @@ def refunded(*owing: Any, round_id: str = "r_s", room: str = "demo") -> Fact:
     return fact("refunds", room, round=round_id, refunds=list(owing))
 
 
+def session(viewer: str = "ann", start: float = NOW, stream: str = "s_1", **said: Any) -> dict[str, Any]:
+    """Of one minute, at whose end he left."""
+    usual = {"ends": start + 60_000, "watch": 60_000, "event": 1, "why": "close", "source": "direct", "rtt": 40}
+    return {"stream": stream, "viewer": viewer, "start": start, **usual, **said}
+
+
+def finished(*sessions: dict[str, Any], room: str = "demo") -> Fact:
+    return fact("sessions", room, sessions=list(sessions))
+
+
 def sale_moved(state: str = "open", ver: int = 1, round_id: str = "r_s", room: str = "demo", **fields: Any) -> Fact:
     command = {"t": "sale.open", "item": "Teapot", "price": 1999, "currency": "EUR", "stock": 5, "per_viewer": 2}
     told = SALE | {"hold_seconds": 120, "opens_at": NOW, "closes_at": NOW + 60_000}

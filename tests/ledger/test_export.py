@@ -30,12 +30,14 @@ from tests.ledger.outbox import (
     created,
     entered,
     entry,
+    finished,
     held,
     hold,
     moved,
     owed,
     refunded,
     sale_moved,
+    session,
     win,
 )
 
@@ -220,6 +222,46 @@ def test_refunds_are_what_got_nothing_and_what_was_paid_of_cancelled_sales(expor
     ]
     assert (found[0]["at_utc"], found[3]["paid_at"]) == (WHEN.replace("000Z", "009Z"), str(NOW + 50))
     assert [row["hold"] for row in rows(export(*sales, "refunds", "--round", "r_s"))] == ["h_2"]
+
+
+@pytest.fixture
+def watched(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two streams, and one in another room."""
+    late = session("=ann", NOW + 1000, "s_2", event=0, why="stream_end", rtt=0)
+    facts = [
+        created(),
+        finished(late, session("eve", source="ad", watch=30_000.4)),
+        finished(session("bob", why="")),
+        finished(session("zoe"), room="other"),
+    ]
+    url = f"sqlite:///{tmp_path_factory.mktemp('watched')}/ledger.db"
+    asyncio.run(keep(url, facts))
+    return ["demo", "--ledger", url, "--what", "sessions"]
+
+
+def test_sessions_are_in_the_order_in_which_they_began(export: Export, watched: list[str]):
+    found = lines(export(*watched, "--format", "jsonl"))
+    assert [(row["stream"], row["viewer"], row["why"], row["event"]) for row in found] == [
+        ("s_1", "bob", "", 1),
+        ("s_1", "eve", "close", 1),
+        ("s_2", "=ann", "stream_end", 0),
+    ]
+    assert found[1] == {
+        **{"room": "demo", "stream": "s_1", "viewer": "eve", "start": NOW, "ends": NOW + 60_000, "watch": 30_000},
+        **{"event": 1, "why": "close", "source": "ad", "rtt": 40},
+        **{"start_utc": WHEN, "ends_utc": WHEN.replace("00:00", "01:00")},
+    }
+
+
+def test_sessions_as_a_sheet(export: Export, watched: list[str]):
+    done = export(*watched)
+    header = "room,stream,viewer,start,ends,watch,event,why,source,rtt,start_utc,ends_utc"
+    assert done.out.splitlines()[0] == header
+    assert [row["viewer"] for row in rows(done)] == ["bob", "eve", "'=ann"]
+
+
+def test_sessions_are_of_no_round(export: Export, watched: list[str]):
+    assert "leave --round out" in refused(export(*watched, "--round", "r_1"))
 
 
 def test_nothing_recorded_is_a_header_or_nothing(export: Export):

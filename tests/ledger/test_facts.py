@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveroom.ledger.facts import KINDS, Fact, Kind, Row, gathered, rows_of
-from liveroom.ledger.tables import commands, entries, events, holds, orders, refunds, rooms, rounds, unread, winners
+from liveroom.ledger.tables import (
+    commands,
+    entries,
+    events,
+    holds,
+    orders,
+    refunds,
+    rooms,
+    rounds,
+    sessions,
+    unread,
+    winners,
+)
 from tests.ledger.outbox import (
     NOW,
     bought,
@@ -17,11 +29,13 @@ from tests.ledger.outbox import (
     entered,
     entry,
     fact,
+    finished,
     held,
     hold,
     moved,
     owed,
     refunded,
+    session,
     told,
     win,
 )
@@ -36,6 +50,7 @@ TABLES = {
     Kind.HOLD: holds,
     Kind.ORDER: orders,
     Kind.REFUND: refunds,
+    Kind.SESSION: sessions,
     Kind.UNREAD: unread,
 }
 EVERY = [
@@ -47,6 +62,7 @@ EVERY = [
     claimed("ann"),
     held(hold("h_1"), bought("h_2")),
     refunded(owed("h_3")),
+    finished(session()),
     fact("rumour"),
 ]
 
@@ -154,6 +170,25 @@ def test_a_payment_that_got_nothing_is_owed():
     )
 
 
+def test_a_session_is_kept_as_it_was_said():
+    said = finished(session(why="ping_timeout"), session("bob", event=0, why="stream_end", source="ad"))
+    found = gathered(rows_of(said, ""))[Kind.SESSION]
+    assert found[0] == {
+        **{"room": "demo", "stream": "s_1", "viewer": "ann", "start": NOW, "ends": NOW + 60_000, "watch": 60_000},
+        **{"event": 1, "why": "ping_timeout", "source": "direct", "rtt": 40, "fact": said[b"id"].decode()},
+    }
+    assert [found[1][name] for name in ("viewer", "event", "why", "source")] == ["bob", 0, "stream_end", "ad"]
+
+
+def test_what_lua_measured_is_rounded():
+    times = '"start":1.76364e12,"ends":1763640000999.6,"watch":999.4,"event":1.0,"rtt":1.5'
+    row = only({**finished(), b"sessions": f'[{{"stream":"s_1","viewer":"ann",{times}}}]'.encode()}, Kind.SESSION)
+    measured = [row[name] for name in ("start", "ends", "watch", "event", "rtt")]
+    assert measured == [NOW, NOW + 1000, 999, 1, 2]
+    assert {type(one) for one in measured} == {int}
+    assert (row["why"], row["source"]) == ("", "")
+
+
 def test_a_newer_node_may_say_more():
     said = {**entered([[*entry(1), "more"]]), b"mood": b"good"}
     assert only(said, Kind.ENTRY)["n"] == 1
@@ -167,6 +202,7 @@ def test_a_name_with_a_nul_spoils_nothing_for_the_others(name: str, kept: str):
     assert [row["name"] for row in found] == ["Viewer 1", kept]
     assert only({**created(), b"title": name.encode()}, Kind.ROOM)["title"] == kept
     assert only(held(hold("h_1", idem=name)), Kind.HOLD)["idem"] == kept
+    assert only(finished(session(name)), Kind.SESSION)["viewer"] == kept
 
 
 # what cannot be read
@@ -190,6 +226,11 @@ def test_a_name_with_a_nul_spoils_nothing_for_the_others(name: str, kept: str):
         (held(hold("h_1"), sale=[]), "object"),
         (held(hold("h_" + "1" * 200)), "length"),
         (refunded(owed("h_1", viewer="u" * 201)), "length"),
+        (finished(session("u" * 201)), "length"),
+        (finished(session(event=2)), "<="),
+        (finished(session(start=1e17)), "<="),
+        (finished(session(ends=None)), "float"),
+        ({**finished(), b"sessions": b"{}"}, "array"),
     ],
 )
 def test_what_cannot_be_read_is_kept_aside_whole(said: Fact, why: str):

@@ -20,7 +20,20 @@ from liveroom.ledger.queries import Ledger
 from liveroom.ledger.recorder import Recorder
 from liveroom.ledger.tables import metadata
 from liveroom.settings import Settings, told
-from tests.ledger.outbox import Shelf, bought, created, entered, entry, held, moved, win
+from tests.ledger.outbox import (
+    Shelf,
+    bought,
+    created,
+    entered,
+    entry,
+    finished,
+    held,
+    moved,
+    owed,
+    refunded,
+    session,
+    win,
+)
 
 OPEN = (
     "import asyncio, sys; from liveroom.ledger.engine import open_ledger; from liveroom.ledger.queries import Ledger;"
@@ -137,9 +150,30 @@ def test_a_ledger_of_the_first_revision_is_upgraded_and_loses_nothing(url: str):
         await engine.dispose()
         engine = await open_ledger(url)
         assert await contents(engine, old) == before
-        assert await table_names(engine) - old == {"holds", "orders", "refunds"}
+        assert await table_names(engine) - old == {"holds", "orders", "refunds", "sessions"}
         await Recorder(engine, Shelf([held(bought("h_1"))])).finish()
         assert len((await contents(engine, {"orders"}))["orders"]) == 1
+        await engine.dispose()
+
+    asyncio.run(work())
+
+
+def test_a_ledger_of_the_second_revision_is_upgraded_and_loses_nothing(url: str):
+    async def work() -> None:
+        engine = engines.engine_of(engines.with_driver(url))
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade_to, "0002")
+        old = await table_names(engine)
+        said = [created(), moved(wins=[win("ann")]), held(bought("h_1")), refunded(owed("h_2"))]
+        await Recorder(engine, Shelf(said)).finish()
+        before = await contents(engine, old)
+        assert [len(before[name]) for name in ("about", "rooms", "winners", "holds", "orders", "refunds")] == [1] * 6
+        await engine.dispose()
+        engine = await open_ledger(url)
+        assert await contents(engine, old) == before
+        assert await table_names(engine) - old == {"sessions"}
+        await Recorder(engine, Shelf([finished(session("ann"), session("bob"))])).finish()
+        assert await Ledger(engine).audience_of("demo", "s_1") == {"ann", "bob"}
         await engine.dispose()
 
     asyncio.run(work())

@@ -33,12 +33,14 @@ from tests.ledger.outbox import (
     entered,
     entry,
     fact,
+    finished,
     held,
     hold,
     moved,
     owed,
     refunded,
     sale_moved,
+    session,
     told,
     win,
 )
@@ -75,7 +77,7 @@ async def recorded(engine: AsyncEngine, *batches: list[Fact]) -> Dump:
 
 
 def story() -> list[Fact]:
-    """Two rooms: a lottery that is drawn, claimed, replaced and settled, a quiz, a room that is closed, a sale."""
+    """Two rooms: a lottery that is drawn, claimed, replaced and settled, a quiz, a room closed, a sale, a stream."""
     return [
         created(),
         created("other", "Other"),
@@ -104,6 +106,9 @@ def story() -> list[Fact]:
         refunded(owed("h_1", payment="p_9", why="paid twice"), owed("h_2", "bob")),
         held(bought("h_1", v=3, state="refunded", why="broken", at=NOW + 3)),
         sale_moved("closed", 5),
+        finished(session("ann"), session("bob", why="kick")),
+        finished(session("ann", NOW + 90_000, event=0, why="stream_end")),
+        finished(session("ann", stream="s_2"), room="other"),
     ]
 
 
@@ -137,7 +142,7 @@ def test_a_story_is_recorded(url: str):
         assert await ledger.open_room_ids() == ["demo"]
         assert {name: len(rows) for name, rows in dump.items()} == {
             **{"rooms": 2, "events": 2, "commands": 1, "rounds": 3, "entries": 4, "winners": 4, "unread": 1},
-            **{"holds": 3, "orders": 2, "refunds": 2},
+            **{"holds": 3, "orders": 2, "refunds": 2, "sessions": 4},
         }
 
     with_ledger(url, work)
@@ -209,9 +214,50 @@ def test_a_room_made_anew_under_its_old_id_is_open(url: str):
 
 def test_a_room_older_than_the_ledger_is_known_by_what_came_later(url: str):
     async def work(engine: AsyncEngine) -> None:
-        await recorded(engine, [told("room.notice", 5, "old")])
+        await recorded(engine, [told("room.notice", 5, "old"), finished(session(), room="seen")])
         assert await Ledger(engine).knows("old")
+        assert await Ledger(engine).knows("seen")
         assert not await Ledger(engine).knows("older")
+
+    with_ledger(url, work)
+
+
+def test_a_session_stays_as_it_was_said_first(url: str):
+    async def work(engine: AsyncEngine) -> None:
+        once = await recorded(engine, [finished(session())])
+        assert await recorded(engine, [finished(session(watch=1, why="kick"), session())]) == once
+        assert len(once["sessions"]) == 1
+
+    with_ledger(url, work)
+
+
+def test_a_session_is_another_by_its_room_stream_viewer_or_start(url: str):
+    async def work(engine: AsyncEngine) -> None:
+        others = [session(), session("bob"), session(start=NOW + 1), session(stream="s_2")]
+        assert len((await recorded(engine, [finished(*others), finished(session(), room="other")]))["sessions"]) == 5
+
+    with_ledger(url, work)
+
+
+def test_the_audience_of_a_stream_is_everybody_once(url: str):
+    async def work(engine: AsyncEngine) -> None:
+        first = [session("ann"), session("bob"), session("ann", NOW + 90_000), session("eve", stream="s_2")]
+        await recorded(engine, [finished(*first), finished(session("zoe"), room="other")])
+        ledger = Ledger(engine)
+        assert await ledger.audience_of("demo", "s_1") == {"ann", "bob"}
+        assert await ledger.audience_of("demo", "s_2") == {"eve"}
+        assert await ledger.audience_of("demo", "s_3") == await ledger.audience_of("nowhere", "s_1") == set()
+
+    with_ledger(url, work)
+
+
+def test_streams_are_in_the_order_of_their_first_viewers(url: str):
+    async def work(engine: AsyncEngine) -> None:
+        starts = [("s_a", 30), ("s_b", 20), ("s_c", 10), ("s_a", 5), ("s_b", 40)]
+        await recorded(engine, [finished(*(session(start=NOW + at, stream=stream) for stream, at in starts))])
+        await recorded(engine, [finished(session(stream="s_d"), room="other")])
+        assert await Ledger(engine).streams_of("demo") == ["s_a", "s_c", "s_b"]
+        assert await Ledger(engine).streams_of("nowhere") == []
 
     with_ledger(url, work)
 
@@ -294,7 +340,8 @@ def test_two_nodes_record_into_one_ledger_at_once(url: str):
 # --- when something fails --------------------------------------------------------------------------
 
 
-WRITES = ["INTO rounds", "INTO entries", "INTO winners", "UPDATE winners", "INTO holds", "INTO orders", "INTO unread"]
+WRITES = ["INTO rounds", "INTO entries", "INTO winners", "UPDATE winners", "INTO holds", "INTO orders", "INTO sessions"]
+WRITES += ["INTO unread"]
 
 
 @pytest.mark.parametrize("at", WRITES)

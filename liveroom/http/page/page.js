@@ -1,4 +1,5 @@
 // One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
+import * as audience from './audience.js';
 import * as rounds from './rounds.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
   4502: 'You are banned from this room', 4503: 'Opened elsewhere, stopped here', 4504: 'This room is closed or does not exist' };
@@ -14,6 +15,7 @@ const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is to
   HOLD_EXPIRED: 'That was too late: it is not held any more, and you get your money back.', NO_SUCH_HOLD: 'There is no such hold.',
   IDEMPOTENCY_MISMATCH: m => (m.params.refund_required ? 'It is paid already: you get this money back.' : 'That was asked for before, and differently.'),
   WEAK_DURABILITY: 'Nothing can be sold here: what is promised might be lost.', UNPAID: 'The shop does not answer. Press Pay again: nothing is paid twice.',
+  NO_STREAM: 'No stream is running.', STREAM_RUNNING: m => `A stream is running since ${new Date(m.params.since).toLocaleTimeString([], { timeStyle: 'short' })}: stop it first.`,
   BAD_MESSAGE: m => `Please check ${m.params.field ?? 'that'}: ${m.params.why ?? m.message}.`, INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
 const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
 const short = new Intl.NumberFormat('en', { notation: 'compact' }), upTo = n => Math.random() * n, waiting = new Map();
@@ -79,15 +81,16 @@ function take(m) {
     if (m.ver < vers[what]) return;
     vers[what] = m.ver;
   }
-  if (Object.hasOwn(ON, m.t)) ON[m.t](m); else rounds.hear(m);
+  if (Object.hasOwn(ON, m.t)) ON[m.t](m); else audience.hear(m), rounds.hear(m);
 }
 const ON = {
+  ...audience.ON,
   'room.reset'(m) { begin(m); rounds.welcome(true); }, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
     [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
     show('live', 'Live'); tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered);
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
@@ -107,7 +110,7 @@ function begin(m) {
   [epoch, seq, vers] = [m.epoch, m.seq, {}];
   if (!m.snapshot) return;
   seen.clear(); unpainted.length = 0; $('chat').replaceChildren();
-  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); rounds.begin(m.snapshot); m.snapshot.inbox?.forEach(take);
+  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); rounds.begin(m.snapshot); audience.begin(m.snapshot); m.snapshot.inbox?.forEach(take);
 }
 function show(state, words) { document.body.dataset.state = state; $('state').firstChild.textContent = words; $('rtt').textContent = ''; }
 function notice(n) { $('notice').textContent = n?.text ?? ''; }
@@ -198,5 +201,6 @@ function pour() {
 $('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
+audience.start({ send, hint, me: () => me });
 rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

@@ -5,6 +5,7 @@
 -- KEYS[1]  seats  hash: viewer -> number of nodes where he is
 -- KEYS[2]  here   set: the viewers on this node
 -- KEYS[3]  leases  sorted set by due time in ms
+-- KEYS[4]  heard   hash: node -> when it was last heard of, in ms
 -- ARGV[1]  the bell that rings when the lease lapses
 -- ARGV[2]  lease in ms
 -- ARGV[3]  1 if the node believes that its viewers are noted
@@ -36,6 +37,7 @@ for i = 6, #ARGV do
     end
 end
 homes[1] = redis.call("HLEN", KEYS[1])
+redis.call("HSET", KEYS[4], string.match(ARGV[1], "|(.*)$"), server_ms())
 if redis.call("EXISTS", KEYS[2]) == 1 then
     redis.call("ZADD", KEYS[3], server_ms() + tonumber(ARGV[2]), ARGV[1])
 else

@@ -1,0 +1,212 @@
+"""The host's view of the audience: streams, and the curves of who stays, while they move."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from gameplay.play import Code, Refusal
+from gameplay.text import shown
+from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
+from liveroom.hub import Hub, send
+from liveroom.ids import Ids
+from liveroom.live_report import live_report
+from liveroom.memory import Memory
+from liveroom.protocol import (
+    PlayAnnounce,
+    PlayAnnounced,
+    PresenceSet,
+    RetentionWatch,
+    RhythmHint,
+    ShareAdd,
+    StreamStart,
+    StreamStarted,
+    StreamStop,
+    StreamStopped,
+    encode,
+)
+from liveroom.room import LogEvent, Room
+from liveroom.store.attendance import Attendance, StreamNow
+from liveroom.store.rooms import Rooms
+
+LIVE_SECONDS = 2.0
+FRESH_SECONDS = 1.0  # a report is made at most so often
+POINTS = 300  # of each curve that is pushed
+REPORTS = 200
+
+WARN, ALARM = 15, 20  # minutes without a high point
+FARTHEST_MS = 30 * 24 * 3600 * 1000
+HIGH = re.compile(rb'"t":"[a-z]+\.(opened|drawn|revealed|reached|sold_out)"')
+
+NO_STREAM = Refusal(Code.NO_STREAM, message="no stream is running in this room")
+
+
+class Audience:
+    """Begins and ends streams, and tells hosts who asked how the audience is."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        rooms: Rooms,
+        attendance: Attendance,
+        ids: Ids,
+        now_ms: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self.hub = hub
+        self.rooms = rooms
+        self.attendance = attendance
+        self.ids = ids
+        self.now_ms = now_ms  # of the server that counts
+        self.watching: dict[str, set[str]] = {}  # room -> staff who want to be told
+        self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
+        self.reports: Memory[dict[str, Any]] = Memory(REPORTS)
+        self.verbs: dict[type[Any], Callable[[Asked], None]] = {
+            StreamStart: later(spawn, self.start),
+            StreamStop: later(spawn, self.stop),
+            PlayAnnounce: later(spawn, self.announce),
+            RetentionWatch: self.watch,
+            PresenceSet: self.presence,
+            ShareAdd: lambda asked: asked.done({}),
+        }
+
+    # -- streams --
+
+    async def start(self, asked: Asked) -> Done:
+        command, room = asked.command, asked.room.info.id
+        assert isinstance(command, StreamStart)
+        title, new = shown(command.title), f"s_{self.ids.new(asked.at)}"
+        state, *about = await self.attendance.turn_stream(room, new, title, asked.actor.viewer, self.now_ms())
+        if state == 1:
+            params = {"id": about[0].decode(), "since": about[1]}
+            return Refusal(Code.STREAM_RUNNING, params, "a stream is running: stop it first")
+        return await self.tell(asked, encode(StreamStarted(new, title)), {"id": new})
+
+    async def stop(self, asked: Asked) -> Done:
+        state, *about = await self.attendance.turn_stream(asked.room.info.id, "", "", "", self.now_ms())
+        if state == 2:
+            return NO_STREAM
+        ended = about[0].decode()
+        return await self.tell(asked, encode(StreamStopped(ended)), {"id": ended})
+
+    async def announce(self, asked: Asked) -> Done:
+        command = asked.command
+        assert isinstance(command, PlayAnnounce)
+        what = shown(command.what)
+        if not what or command.at > asked.at + FARTHEST_MS:
+            why = "say what, and when: in epoch milliseconds, within 30 days"
+            return Refusal(Code.BAD_MESSAGE, {"field": "at" if what else "what"}, why)
+        return await self.tell(asked, encode(PlayAnnounced(what, command.at)), {}, keep="")
+
+    async def tell(self, asked: Asked, event: bytes, fields: dict[str, Any], keep: str = "stream") -> Done:
+        told = await self.rooms.tell(
+            asked.room.info.id,
+            event,
+            asked.by,
+            fact=self.ids.new(asked.at),
+            keep=keep,
+            once=once_key(self.rooms, asked) if asked.command.idem else "",
+            digest=digest(asked.command) if asked.command.idem else "",
+            not_after=asked.at + LATEST_MS,
+        )
+        return told if isinstance(told, Refusal) else fields
+
+    def began(self, room: Room, event: LogEvent) -> None:
+        """A stream begins: whoever is here attends it from its beginning."""
+        for viewer, person in room.people.items():
+            if person.seats and not person.seats[0].staff:
+                self.attendance.came(room.info.id, viewer, person.seats[0].source, event.ts)
+
+    def presence(self, asked: Asked) -> None:
+        """Out of sight, he is still here; if he goes from there, that is why."""
+        command = asked.command
+        assert isinstance(command, PresenceSet)
+        asked.actor.person.hidden = not command.visible
+        asked.done({})
+
+    # -- the numbers --
+
+    async def report(self, room: str) -> dict[str, Any] | None:
+        """How the audience of a room is, or was at the end of its last stream; None where nobody has been."""
+        stream = await self.attendance.stream(room)
+        if stream is None:
+            return None
+        fresh = f"{room} {stream.id} {int(asyncio.get_running_loop().time() / FRESH_SECONDS)}"
+        return await self.reports.get(fresh, lambda: self.make(room, stream))
+
+    async def make(self, room: str, stream: StreamNow) -> dict[str, Any]:
+        cells, distinct = await self.attendance.counted(room, stream.id)
+        grace = 0 if stream.end else self.attendance.grace_ms
+        now = stream.end or self.now_ms()
+        about = {"id": stream.id, "title": stream.title, "live": not stream.end, "implicit": not stream.by}
+        # Beside the room's ticks: thousands of cells are some milliseconds.
+        report = await asyncio.to_thread(live_report, cells, distinct, stream.start, now, grace)
+        return {"stream": about, **report}
+
+    def watch(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, RetentionWatch)
+        those = self.watching.setdefault(asked.room.info.id, set())
+        (those.add if command.on else those.discard)(asked.actor.viewer)
+        asked.done({"on": command.on})
+
+    async def run(self) -> None:
+        """`retention.live` to those who asked, as long as they are here."""
+        while True:
+            await asyncio.sleep(LIVE_SECONDS)
+            for room_id in list(self.watching):
+                room = self.hub.rooms.get(room_id)
+                here = {one for one in self.watching[room_id] if room and one in room.people}
+                if room is None or not here:
+                    del self.watching[room_id]
+                    continue
+                await self.push(room, here)
+
+    async def push(self, room: Room, viewers: set[str]) -> None:
+        try:
+            async with asyncio.timeout(LIVE_SECONDS):
+                report = await self.report(room.info.id)
+        except (RedisError, OSError, TimeoutError):
+            return
+        if report is None:
+            return
+        for body in (encode({"t": "retention.live", **thinned(report)}), self.hint(room, report)):
+            for viewer in viewers if body else ():
+                for seat in room.people[viewer].seats:
+                    send(seat, body)
+
+    def hint(self, room: Room, report: dict[str, Any]) -> bytes:
+        """How long nothing has happened: said when that gets worse or better, and once a minute; else empty."""
+        high = max((event.ts for event in room.ring if is_high(event)), default=0)
+        minutes = max(0.0, (self.now_ms() - max(high, report["start"])) / 60_000)
+        level = "alarm" if minutes >= ALARM else "warn" if minutes >= WARN else "fine"
+        said = level, int(minutes)
+        if self.hinted.get(room.info.id) == said:
+            return b""
+        self.hinted[room.info.id] = said
+        leaves = sum(point["leaves"] for point in report["online"]["curve"][-6:])
+        return encode(RhythmHint(round(minutes, 1), level, round(room.comments_rate, 1), leaves))
+
+
+def is_high(event: LogEvent) -> bool:
+    """A high point of a show: something was opened, drawn, revealed, reached or sold."""
+    found = HIGH.search(event.body)
+    return found is not None
+
+
+def thinned(report: dict[str, Any]) -> dict[str, Any]:
+    """Not more points than a screen shows; HTTP has them all."""
+    stay, online = report["stay"], report["online"]
+    curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": fewer(online["curve"])}}
+    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": {}, "cohorts": []}
+
+
+def fewer(points: list[Any]) -> list[Any]:
+    step = -(-len(points) // POINTS)
+    return points if step <= 1 else [*points[::step], points[-1]]
+
+

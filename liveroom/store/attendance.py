@@ -1,0 +1,176 @@
+"""Who attends: comings and goings of this node, counted as sessions in Redis by one script per room and tick."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from liveroom.store import keys, scripts
+from liveroom.store.keys import keys_of
+from liveroom.store.scripts import Word
+
+PERIOD = 0.1
+SWEEP_PERIOD = 0.5
+MOST_AT_ONCE = 1000  # comings and goings in one call
+MOST_SWEPT = 500
+MOST_ROOMS = 100
+LEASE_MS = 2000
+EMPTY_MS = 10 * 60 * 1000  # a stream that began by itself ends when its room was empty for so long
+DEEDS = ("", "light", "medium", "heavy")
+MOST_WAITING = 200_000  # comings and goings that wait for Redis; the oldest are forgotten beyond
+
+
+class Roll(Struct, gc=False):
+    """One room's comings and goings that are not noted yet; a batch is sent again until it is answered."""
+
+    waiting: deque[tuple[Word, ...]]
+    sent: list[tuple[Word, ...]] = []
+    number: int = 0
+
+
+class StreamNow(Struct, frozen=True):
+    """The stream of a room: times in ms. ``end`` is 0 while it runs; ``by`` is empty where it began by itself."""
+
+    id: str
+    start: int
+    end: int = 0
+    title: str = ""
+    by: str = ""
+
+
+class Attendance:
+    """Notes sessions. Raises redis-py's errors and TimeoutError where it is asked, never where it is told."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        shards: int,
+        node: str,
+        *,
+        grace_ms: int,
+        seconds: float,
+        new_id: Callable[[], str],
+        server_ms: Callable[[], float],
+    ) -> None:
+        self.redis = redis
+        self.shards = shards
+        self.node = node
+        self.grace_ms = grace_ms
+        self.seconds = seconds
+        self.new_id = new_id
+        self.server_ms = server_ms
+        self.rolls: dict[str, Roll] = {}
+        self.deeds: dict[tuple[str, str], tuple[int, set[str]]] = {}  # room and kind -> the minute, who did it
+        self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
+
+    # -- told --
+
+    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None) -> None:
+        at = self.server_ms() if at_ms is None else at_ms
+        self.note(room, ("join", viewer, int(at), source, 0))
+
+    def left(self, room: str, viewer: str, why: str, ago_s: float, rtt_ms: float) -> None:
+        """``ago_s``: how long ago he was last heard of."""
+        self.note(room, ("leave", viewer, int(self.server_ms() - ago_s * 1000), why, int(rtt_ms)))
+
+    def acted(self, room: str, viewer: str, deed: str) -> None:
+        """He took part: lightly, more, or with an order; once a minute is enough."""
+        now = self.server_ms()
+        minute, seen = self.deeds.get((room, deed), (0, set()))
+        if minute != int(now // 60_000):
+            minute, seen = self.deeds[room, deed] = int(now // 60_000), set()
+        if viewer not in seen:
+            seen.add(viewer)
+            self.note(room, ("act", viewer, int(now), deed, 0))
+
+    def note(self, room: str, row: tuple[Word, ...]) -> None:
+        roll = self.rolls.get(room)
+        if roll is None:
+            roll = self.rolls[room] = Roll(deque(maxlen=MOST_WAITING))
+        roll.waiting.append(row)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            if self.rolls:
+                with suppress(RedisError, OSError, TimeoutError):
+                    async with asyncio.timeout(self.seconds):
+                        await self.flush()
+
+    async def flush(self) -> None:
+        """One call for each room where anything happened, all in one pipeline."""
+        rooms = {room: self.batch(roll) for room, roll in self.rolls.items()}
+        calls = [self.call(room, self.rolls[room], rows) for room, rows in rooms.items()]
+        answers = await scripts.run(self.redis, calls)
+        for room, answer in zip(rooms, answers, strict=True):
+            roll = self.rolls[room]
+            if not isinstance(answer, Exception):
+                roll.sent, roll.number = [], 0
+                if not roll.waiting:
+                    del self.rolls[room]
+
+    def batch(self, roll: Roll) -> list[tuple[Word, ...]]:
+        """What was sent and not answered is sent again under its number, and counted once."""
+        if not roll.sent:
+            self.numbers += 1
+            roll.number = self.numbers
+            roll.sent = [roll.waiting.popleft() for _ in range(min(len(roll.waiting), MOST_AT_ONCE))]
+        return roll.sent
+
+    def call(self, room: str, roll: Roll, rows: list[tuple[Word, ...]]) -> scripts.Call:
+        at = keys_of(room, self.shards)
+        args: list[Word] = [room, self.node, roll.number, self.grace_ms, self.new_id()]
+        return "attend", [*at.roll_keys(), at.batches], [*args, *(word for row in rows for word in row)]
+
+    # -- bells --
+
+    async def sweep(self) -> None:
+        """Finish sessions whose grace is over, in the rooms of all shards, whoever holds them."""
+        ring: list[scripts.Call] = [("ring", [keys.sweeps(n)], [LEASE_MS, MOST_ROOMS]) for n in range(self.shards)]
+        while True:
+            await asyncio.sleep(SWEEP_PERIOD)
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(self.seconds):
+                    found = await scripts.run(self.redis, ring)
+                    due = [room.decode() for bells in found if isinstance(bells, list) for room in bells[1:]]
+                    await scripts.run(self.redis, [self.sweeping(room) for room in due])
+
+    def sweeping(self, room: str) -> scripts.Call:
+        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS]
+        return "sweep", keys_of(room, self.shards).roll_keys(), args
+
+    # -- streams --
+
+    async def turn_stream(self, room: str, id_: str, title: str, by: str, at_ms: float) -> list[Any]:
+        """Begin a stream, or end the one that runs where ``id_`` is empty; see ``stream.lua``."""
+        at = keys_of(room, self.shards)
+        names = [at.stream, keys.sweeps(at.shard)]
+        return list(await scripts.call(self.redis, "stream", names, [room, id_, title, by, int(at_ms)]))
+
+    async def stream(self, room: str) -> StreamNow | None:
+        """The stream that runs, else the last; None where nobody has been."""
+        found: Any = await self.redis.hgetall(keys_of(room, self.shards).stream)
+        said = {name.decode(): value.decode() for name, value in found.items()}
+        if "id" in said:
+            return StreamNow(said["id"], int(said["start"]), 0, said["title"], said["by"])
+        if "last" in said:
+            about = said.get("last_title", ""), said.get("last_by", "")
+            return StreamNow(said["last"], int(said["last_start"]), int(said["last_end"]), *about)
+        return None
+
+    async def counted(self, room: str, stream: str) -> tuple[dict[str, int], dict[str, int]]:
+        """The cells of a stream; and its distinct viewers, all (under the name ``""``) and those who took part."""
+        at = keys_of(room, self.shards)
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(at.cells(stream))
+            for deed in DEEDS:
+                pipeline.pfcount(at.visitors(f"{stream}{deed and ':'}{deed}"))
+            cells, *distinct = await pipeline.execute()
+        return {name.decode(): int(number) for name, number in cells.items()}, dict(zip(DEEDS, distinct, strict=True))

@@ -1,0 +1,235 @@
+-- Shared: who attends a room, as sessions: the open ones as records, all of them counted in cells.
+
+local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 10487
+
+-- The cell of a stay, as ``cells.py`` has them.
+local function cell_of(ms)
+    local s = ms / 1000
+    if s < 60 then
+        return math.floor(s)
+    elseif s < 600 then
+        return 60 + math.floor((s - 60) / 5)
+    elseif s < 3600 then
+        return 168 + math.floor((s - 600) / 10)
+    end
+    return math.min(468 + math.floor((s - 3600) / 60), LAST_CELL)
+end
+
+-- `at`: keys by name; `about`: {room, now, grace, fact, stream}, of which `stream` names one that begins by itself.
+local function open_roll(at, about)
+    local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end")
+    return { at = at, about = about, now = about.now, id = is[1] or nil, start = tonumber(is[2] or "0"),
+        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {} }
+end
+
+local function begin_stream(roll, id, start, title, by)
+    roll.id, roll.start = id, start
+    redis.call("HSET", roll.at.stream, "id", id, "start", start, "title", title, "by", by)
+    redis.call("HDEL", roll.at.stream, "empty")
+end
+
+-- No session outlives its stream: those that are open then are finished as who stayed to its end.
+local function end_stream(roll, ends)
+    if roll.id then
+        local about = redis.call("HMGET", roll.at.stream, "title", "by")
+        redis.call("HSET", roll.at.stream, "last", roll.id, "last_end", ends, "last_start", roll.start,
+            "last_title", about[1], "last_by", about[2])
+        redis.call("HDEL", roll.at.stream, "id", "start", "title", "by")
+        roll.last, roll.last_end, roll.id = roll.id, ends, nil
+    end
+end
+
+local function count(roll, stream, field, n)
+    redis.call("HINCRBY", roll.at.cells .. stream, field, n)
+end
+
+local function tenth(start, ms)
+    return math.max(0, math.floor((ms - start) / 10000)) * 10
+end
+
+-- The first few sources of viewers have curves of their own.
+local function cohort_of(roll, source)
+    local named, cells = source == "" and "direct" or source, roll.at.cells .. roll.id
+    if redis.call("HEXISTS", cells, "S:" .. named) == 1 then
+        return named
+    elseif redis.call("HINCRBY", cells, "sources", 1) <= SOURCES then
+        redis.call("HSET", cells, "S:" .. named, 1)
+        return named
+    end
+    redis.call("HINCRBY", cells, "sources", -1)
+    return "other"
+end
+
+local function session_of(roll, viewer)
+    local kept = redis.call("HGET", roll.at.sessions, viewer)
+    return kept and cjson.decode(kept)
+end
+
+local function keep(roll, viewer, session)
+    redis.call("HSET", roll.at.sessions, viewer, cjson.encode(session))
+end
+
+-- Who is here, by when he came: how many, and by how much they came behind the start of their bucket.
+local function count_here(roll, session, n, number, behind)
+    local place = session.source .. ":" .. session.bucket
+    count(roll, session.stream, number .. ":" .. place, n)
+    count(roll, session.stream, behind .. ":" .. place, n * (session.start - session.origin - session.bucket * 1000))
+end
+
+-- Away, perhaps for good: counted beside the others, and taken back when that is known.
+local function count_away(roll, session, n)
+    local span = session.ends - session.start
+    local place = session.source .. ":" .. cell_of(span)
+    count(roll, session.stream, "P:" .. place, n)
+    count(roll, session.stream, "Q:" .. place, n * span)
+    count_here(roll, session, n, "B", "E")
+end
+
+-- A session is over: he left, or the stream did (`event` 0), and nobody knows how long he would have stayed.
+local function finish(roll, viewer, session, event, ends)
+    local stream, cohort, span = session.stream, session.source, math.max(0, ends - session.start)
+    local cell = cell_of(span)
+    if #session.nodes == 0 then
+        count_away(roll, session, -1)
+    else
+        session.watch = session.watch + math.max(0, ends - session.since)
+        count(roll, stream, "L:" .. tenth(session.origin, ends), 1)
+    end
+    count_here(roll, session, -1, "O", "A")
+    if event == 1 then
+        count(roll, stream, "D:" .. cohort .. ":" .. cell .. ":" .. session.why, 1)
+        count(roll, stream, "T:" .. cohort .. ":" .. cell, span)
+        count(roll, stream, "C:" .. math.floor((session.start - session.origin) / COHORT_MS) .. ":"
+            .. math.floor(span / COHORT_MS), 1)
+    else
+        count(roll, stream, "X:" .. cohort .. ":" .. cell, 1)
+    end
+    count(roll, stream, "watch", math.floor(session.watch))
+    redis.call("HDEL", roll.at.sessions, viewer)
+    redis.call("ZREM", roll.at.pending, viewer)
+    table.insert(roll.facts, cjson.encode({ stream = stream, viewer = viewer, start = session.start, ends = ends,
+        watch = session.watch, event = event, why = event == 1 and session.why or "stream_end", source = cohort,
+        rtt = session.rtt }))
+end
+
+-- One that an earlier stream left behind: he was here when it ended, or had gone shortly before.
+local function finish_old(roll, viewer, session)
+    local known = session.stream == roll.last
+    local ends = known and roll.last_end or session.ends
+    if #session.nodes > 0 then
+        return finish(roll, viewer, session, 0, ends)
+    end
+    local left = known and session.ends + roll.about.grace <= ends
+    finish(roll, viewer, session, left and 1 or 0, math.min(ends, session.ends))
+end
+
+local function set_out(roll, viewer, source, came)
+    if not roll.id then
+        begin_stream(roll, roll.about.stream, came, "", "")
+    end
+    redis.call("HDEL", roll.at.stream, "empty")
+    local cohort, start = cohort_of(roll, source), math.max(came, roll.start)
+    local session = { stream = roll.id, origin = roll.start, start = start, source = cohort, since = start, watch = 0,
+        bucket = tenth(roll.start, start), ends = start, why = "", nodes = {}, rtt = 0 }
+    count_here(roll, session, 1, "O", "A")
+    count(roll, roll.id, "M:" .. math.floor((start - roll.start) / COHORT_MS), 1)
+    count(roll, roll.id, "sessions", 1)
+    redis.call("PFADD", roll.at.viewers .. roll.id, viewer)
+    return session
+end
+
+-- He sits down on a node; within the grace it is the session that he left.
+local function join(roll, viewer, node, source, came)
+    local session, fresh = session_of(roll, viewer), false
+    if session and session.stream ~= roll.id then
+        finish_old(roll, viewer, session)
+        session = nil
+    elseif session and #session.nodes == 0 and came - session.ends > roll.about.grace then
+        finish(roll, viewer, session, 1, session.ends)
+        session = nil
+    end
+    if not session then
+        session, fresh = set_out(roll, viewer, source, came), true
+    end
+    for _, one in ipairs(session.nodes) do
+        if one == node then
+            return
+        end
+    end
+    if #session.nodes == 0 then
+        if not fresh then
+            count_away(roll, session, -1)
+        end
+        session.since = math.max(came, session.ends)
+        count(roll, session.stream, "J:" .. tenth(session.origin, session.since), 1)
+        redis.call("ZREM", roll.at.pending, viewer)
+    end
+    table.insert(session.nodes, node)
+    keep(roll, viewer, session)
+end
+
+-- He was last heard of on a node. Where that was the last of them he may come back within the grace.
+local function leave(roll, viewer, node, heard, why, rtt)
+    local session = session_of(roll, viewer)
+    local left, here = {}, false
+    for _, one in ipairs(session and session.nodes or {}) do
+        if one == node then
+            here = true
+        else
+            table.insert(left, one)
+        end
+    end
+    if not here then
+        return
+    elseif session.stream ~= roll.id then
+        return finish_old(roll, viewer, session)
+    end
+    if #left == 0 and (why == "stream_end" or why == "stream_down") then
+        return finish(roll, viewer, session, 0, heard)
+    end
+    session.nodes, session.ends, session.why, session.rtt = left, math.max(session.ends, heard), why, rtt
+    if #left == 0 then
+        session.watch = session.watch + math.max(0, session.ends - session.since)
+        count(roll, session.stream, "L:" .. tenth(session.origin, session.ends), 1)
+        count_away(roll, session, 1)
+        redis.call("ZADD", roll.at.pending, session.ends + roll.about.grace, viewer)
+    end
+    keep(roll, viewer, session)
+end
+
+-- He took part.
+local function act(roll, viewer, deed, when)
+    if roll.id then
+        redis.call("PFADD", roll.at.viewers .. roll.id .. ":" .. deed, viewer)
+        count(roll, roll.id, "I:" .. deed .. ":" .. math.max(0, math.floor((when - roll.start) / 60000)), 1)
+    end
+end
+
+-- Those who did not come back within the grace have left.
+local function sweep(roll, most)
+    for _, viewer in ipairs(redis.call("ZRANGEBYSCORE", roll.at.pending, "-inf", roll.now, "LIMIT", 0, most)) do
+        local session = session_of(roll, viewer)
+        if not session then
+            redis.call("ZREM", roll.at.pending, viewer)
+        elseif session.stream == roll.id then
+            finish(roll, viewer, session, 1, session.ends)
+        else
+            finish_old(roll, viewer, session)
+        end
+    end
+end
+
+-- Hand what is over to the ledger, and say when to look again: when somebody's grace is over, or at once while there
+-- are sessions of a stream that ended.
+local function close_roll(roll, again)
+    if #roll.facts > 0 then
+        redis.call("XADD", roll.at.outbox, "*", "id", roll.about.fact, "room", roll.about.room, "what", "sessions",
+            "sessions", "[" .. table.concat(roll.facts, ",") .. "]")
+    end
+    local first = redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")
+    if again or first[2] then
+        redis.call("ZADD", roll.at.bells, again and roll.now or first[2], roll.about.room)
+    else
+        redis.call("ZREM", roll.at.bells, roll.about.room)
+    end
+end
