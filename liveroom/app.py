@@ -180,6 +180,7 @@ class Node:
             now=loop.time,
             server_ms=self.live_clock.now_ms,
         )
+        self.presence.lapsed = self.audience.here_still
         self.feed = Feed(
             self.hub,
             self.rooms,

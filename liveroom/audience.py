@@ -121,6 +121,13 @@ class Audience:
             if person.seats and not person.seats[0].staff:
                 self.attendance.came(room.info.id, viewer, person.seats[0].source, event.ts)
 
+    def here_still(self, room_id: str) -> None:
+        """This node was thought dead: its viewers are here all the same."""
+        room = self.hub.rooms.get(room_id)
+        for viewer, person in room.people.items() if room else ():
+            if person.seats and not person.seats[0].staff:
+                self.attendance.came(room_id, viewer, person.seats[0].source)
+
     def presence(self, asked: Asked) -> None:
         """Out of sight, he is still here; if he goes from there, that is why."""
         command = asked.command
@@ -160,7 +167,7 @@ class Audience:
             await asyncio.sleep(LIVE_SECONDS)
             for room_id in list(self.watching):
                 room = self.hub.rooms.get(room_id)
-                here = {one for one in self.watching[room_id] if room and one in room.people}
+                here = {one for one in self.watching[room_id] if room and one in room.people and room.people[one].seats}
                 if room is None or not here:
                     del self.watching[room_id]
                     continue

@@ -18,6 +18,8 @@ from liveroom.retention import Curve, log_log
 from liveroom.sessions import Floats, Ints
 
 WEEK = 7 * 86_400
+WIDTH = 10.0  # seconds of a bucket of joining
+PIECES = 6
 
 
 def edges_of_cells() -> Floats:
@@ -38,27 +40,44 @@ def cell_of(seconds: float) -> int:
     return int(np.clip(np.searchsorted(EDGES, seconds, side="right") - 1, 0, CELLS - 1))
 
 
+class Come(NamedTuple):
+    """How many came within a bucket, and by how many seconds behind its start, added up."""
+
+    n: int
+    behind: float
+
+
 class Counts(NamedTuple):
     """What is known of some sessions: who left and who was censored, by cell; who is here, by when he came."""
 
     left: Ints
     stayed: Floats  # seconds, of those who left, added up
     censored: Ints
-    here: Mapping[float, int]  # seconds since the start -> how many came then, on average
+    here: Mapping[int, Come]  # bucket of joining, in seconds since the start -> who came in it
 
     @staticmethod
     def empty() -> Counts:
         return Counts(np.zeros(CELLS, np.int64), np.zeros(CELLS), np.zeros(CELLS, np.int64), {})
 
 
-def present_by_age(here: Mapping[float, int], now: float) -> Ints:
-    """Those who are still here, by the cell of how long they have been. Who came later than that is not here yet."""
-    ages = np.zeros(CELLS, np.int64)
-    come = {at: count for at, count in here.items() if at <= now}
-    if come:
-        age = now - np.fromiter(come.keys(), np.float64, len(come))
-        cell = np.clip(np.searchsorted(EDGES, age, side="right") - 1, 0, CELLS - 1)
-        np.add.at(ages, cell, np.fromiter(come.values(), np.int64, len(come)))
+def present_by_age(here: Mapping[int, Come], now: float) -> Floats:
+    """Those who are still here, by the cell of how long they have been.
+
+    Of a bucket is known how many came and when on average: they are taken to have come evenly up to that moment, and
+    evenly behind it. So whoever came first in it and leaves is compared with the others who came first.
+    """
+    ages = np.zeros(CELLS)
+    if here:
+        at = np.fromiter(here.keys(), np.float64, len(here))
+        n, behind = (np.fromiter(column, np.float64, len(here)) for column in zip(*here.values(), strict=True))
+        mean = np.clip(behind / n, 0, WIDTH)
+        late = mean / WIDTH
+        steps = np.linspace(0, 1, PIECES)[:, None]
+        came = np.concatenate((at + steps * mean, at + mean + steps * (WIDTH - mean)))
+        share = np.repeat([n * (1 - late) / PIECES, n * late / PIECES], PIECES, axis=0)
+        inside = came <= now
+        cell = np.clip(np.searchsorted(EDGES, now - came[inside], side="right") - 1, 0, CELLS - 1)
+        ages += np.bincount(cell, share[inside], CELLS)
     return ages
 
 
@@ -75,7 +94,7 @@ def curve_of(counts: Counts, now: float) -> Curve:
     with np.errstate(divide="ignore", invalid="ignore"):
         s = np.cumprod(1 - d / n).astype(np.float64)
         lo, hi = log_log(s, np.sqrt(np.cumsum(d / (n * (n - d)))))
-    return Curve(counts.stayed[where] / d, n, d, s, lo, hi)
+    return Curve(counts.stayed[where] / d, np.rint(n).astype(np.int64), d, s, lo, hi)
 
 
 def horizon_of(counts: Counts, now: float, few: int, most: float) -> float | None:
@@ -122,7 +141,7 @@ def counted(table: Mapping[str, Mapping[int, int]], gone: bool) -> Counts:
         for bucket, count in table.get("B", {}).items():
             here[bucket] = here.get(bucket, 0) - count
             behind[bucket] = behind.get(bucket, 0) - table.get("E", {}).get(bucket, 0)
-    when = {bucket + behind.get(bucket, 0) / 1000 / count: count for bucket, count in here.items() if count > 0}
+    when = {bucket: Come(count, behind.get(bucket, 0) / 1000) for bucket, count in here.items() if count > 0}
     return Counts(left, stayed, column(table, "X"), when)
 
 
@@ -137,9 +156,10 @@ def column(table: Mapping[str, Mapping[int, int]], kind: str) -> Ints:
 def together(parts: Mapping[str, Counts]) -> Counts:
     """All cohorts as one."""
     total = Counts.empty()
-    here: dict[float, int] = {}
+    here: dict[int, Come] = {}
     for one in parts.values():
         total = Counts(total.left + one.left, total.stayed + one.stayed, total.censored + one.censored, here)
         for at, count in one.here.items():
-            here[at] = here.get(at, 0) + count
+            before = here.get(at, Come(0, 0.0))
+            here[at] = Come(before.n + count.n, before.behind + count.behind)
     return total._replace(here=here)

@@ -85,10 +85,14 @@ class Door:
     def left(self, room: str, seat: Joiner) -> None:
         """A connection that had knocked is gone."""
         held = self.hub.rooms.get(room)
+        if held and seat in held.seats:
+            someone = held.people[seat.viewer]
+            if seat.heard >= someone.heard:  # what ended last says when and why he left
+                someone.heard, someone.why = seat.heard, seat.why
         person = self.hub.leave(held, seat) if held else None
         if person is not None and not seat.staff:
-            why = "background" if person.hidden and seat.why in ("", "ping_timeout", "close") else seat.why
-            ago = max(0.0, asyncio.get_running_loop().time() - seat.heard)
+            why = "background" if person.hidden and person.why in ("", "ping_timeout", "close") else person.why
+            ago = max(0.0, asyncio.get_running_loop().time() - person.heard)
             self.attendance.left(room, seat.viewer, why or "conn_error", ago, seat.rtt_ms)
         if person is not None and person.homes > 1:
             self.spawn(self.presence.tell_seat(room, seat.viewer, person.homes - 1, ""))

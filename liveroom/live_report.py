@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from liveroom.cells import Counts, Tables, counts_in, curve_of, horizon_of, tables_from, together
+from liveroom.cells import Counts, Tables, counts_in, curve_of, horizon_of, present_by_age, tables_from, together
 from liveroom.report import stay_points
 from liveroom.retention import BOUNCE_SECONDS, FEW, RMST_SECONDS, mean_stay, quantile
 
@@ -49,7 +49,7 @@ def live_report(
 def stay_of(counts: Counts, at: float) -> dict[str, Any]:
     """The stay curve as it is known for sure: who may still come back counts as here."""
     curve, until = curve_of(counts, at), horizon_of(counts, at, FEW, RMST_SECONDS)
-    came = sum(count for when, count in counts.here.items() if when <= at)
+    came = round(present_by_age(counts.here, at).sum())
     n = int(counts.left.sum() + counts.censored.sum()) + came
     return {
         "curve": stay_points(curve),
@@ -97,7 +97,7 @@ def cohorts(cells: Cells, at: float) -> list[dict[str, Any]]:
 def row_of(n: int, came: int, left: Mapping[int, int], at: float) -> dict[str, Any]:
     if came < HIDDEN:
         return {"t": n * COHORT, "n": None, "present": None}
-    steps = max(0, int((at - (n + 1) * COHORT) // COHORT) + 1)
+    steps = max(0, int(at // COHORT) - n - 1)
     gone = np.cumsum([left.get(step, 0) for step in range(steps)])
     return {"t": n * COHORT, "n": came, "present": [1.0, *(1 - gone / came).tolist()]}
 

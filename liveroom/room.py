@@ -37,6 +37,8 @@ class Person(Struct, gc=False):
     said: dict[str, Said] | None = None
     came: float = 0  # room time in ms when he first sat down here
     left: float = 0  # loop time when the last seat was left
+    heard: float = 0  # loop time of the last proof of life of any connection that has ended
+    why: str = ""  # it ended
     hidden: bool = False  # his page is in the background
 
 

@@ -67,6 +67,7 @@ class Presence:
         self.now = now  # monotonic seconds
         self.server_ms = server_ms  # the clock of the server
         self.rooms: dict[str, Here] = {}
+        self.lapsed: Callable[[str], None] = lambda _: None  # our viewers were struck off: they are here all the same
 
     def came(self, room: str, viewer: str) -> None:
         here = self.rooms.setdefault(room, Here())
@@ -125,6 +126,7 @@ class Presence:
         if answer[0] == LAPSED:
             here.noted.clear()
             here.changed = set(here.wanted)
+            self.lapsed(at.room)
             return
         here.noted.update(coming)
         here.noted.difference_update(leaving)

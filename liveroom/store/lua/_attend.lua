@@ -1,6 +1,8 @@
 -- Shared: who attends a room, as sessions: the open ones as records, all of them counted in cells.
 
 local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 10487
+-- Who came back within the grace may be told of so much later.
+local LATE_MS = 1000
 
 -- The cell of a stay, as ``cells.py`` has them.
 local function cell_of(ms)
@@ -34,6 +36,7 @@ local function end_stream(roll, ends)
         local about = redis.call("HMGET", roll.at.stream, "title", "by")
         redis.call("HSET", roll.at.stream, "last", roll.id, "last_end", ends, "last_start", roll.start,
             "last_title", about[1], "last_by", about[2])
+        redis.call("HSET", roll.at.stream, "ended:" .. roll.id, ends)
         redis.call("HDEL", roll.at.stream, "id", "start", "title", "by")
         roll.last, roll.last_end, roll.id = roll.id, ends, nil
     end
@@ -114,8 +117,8 @@ end
 
 -- One that an earlier stream left behind: he was here when it ended, or had gone shortly before.
 local function finish_old(roll, viewer, session)
-    local known = session.stream == roll.last
-    local ends = known and roll.last_end or session.ends
+    local known = tonumber(redis.call("HGET", roll.at.stream, "ended:" .. session.stream) or "nil")
+    local ends = known or session.ends
     if #session.nodes > 0 then
         return finish(roll, viewer, session, 0, ends)
     end
@@ -184,15 +187,20 @@ local function leave(roll, viewer, node, heard, why, rtt)
     elseif session.stream ~= roll.id then
         return finish_old(roll, viewer, session)
     end
-    if #left == 0 and (why == "stream_end" or why == "stream_down") then
-        return finish(roll, viewer, session, 0, heard)
+    -- What ended last says when and why; and nobody left before he came.
+    heard = math.max(session.since, heard)
+    if heard >= session.ends then
+        session.ends, session.why, session.rtt = heard, why, rtt
     end
-    session.nodes, session.ends, session.why, session.rtt = left, math.max(session.ends, heard), why, rtt
+    if #left == 0 and (session.why == "stream_end" or session.why == "stream_down") then
+        return finish(roll, viewer, session, 0, session.ends)
+    end
+    session.nodes = left
     if #left == 0 then
         session.watch = session.watch + math.max(0, session.ends - session.since)
         count(roll, session.stream, "L:" .. tenth(session.origin, session.ends), 1)
         count_away(roll, session, 1)
-        redis.call("ZADD", roll.at.pending, session.ends + roll.about.grace, viewer)
+        redis.call("ZADD", roll.at.pending, session.ends + roll.about.grace + LATE_MS, viewer)
     end
     keep(roll, viewer, session)
 end
@@ -226,6 +234,7 @@ local function close_roll(roll, again)
         redis.call("XADD", roll.at.outbox, "*", "id", roll.about.fact, "room", roll.about.room, "what", "sessions",
             "sessions", "[" .. table.concat(roll.facts, ",") .. "]")
     end
+    again = again or redis.call("HEXISTS", roll.at.stream, "ending") == 1
     local first = redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")
     if again or first[2] then
         redis.call("ZADD", roll.at.bells, again and roll.now or first[2], roll.about.room)

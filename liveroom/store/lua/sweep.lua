@@ -36,6 +36,11 @@ if ending then
         redis.call("HSET", KEYS[3], "ending", ending)
     else
         redis.call("HDEL", KEYS[3], "ending")
+        for _, field in ipairs(redis.call("HKEYS", KEYS[3])) do
+            if string.sub(field, 1, 6) == "ended:" then
+                redis.call("HDEL", KEYS[3], field)
+            end
+        end
     end
 end
 -- A stream that began by itself ends by itself.

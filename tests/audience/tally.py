@@ -1,0 +1,80 @@
+"""Sessions counted in cells the way the scripts count them, and how far two curves are apart."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from liveroom.cells import EDGES
+from liveroom.retention import Curve, stay_curve
+from liveroom.sessions import Floats
+
+TENTH, COHORT, SECOND = 10_000, 300_000, 1000
+ENDS = EDGES.tolist()
+
+
+class Stay(NamedTuple):
+    """A session; ms since the stream began. ``span`` is None while he is here."""
+
+    start: int
+    span: int | None = None
+    why: str = "close"
+    cohort: str = "direct"
+
+
+def place(ms: int) -> int:
+    """The cell of a stay, by looking it up."""
+    return min(bisect_right(ENDS, ms / SECOND) - 1, len(ENDS) - 2)
+
+
+def tenth(ms: int) -> int:
+    return max(0, ms // TENTH) * 10
+
+
+def cells_of(stays: Iterable[Stay]) -> dict[str, int]:
+    """What Redis holds of them once nobody is in his grace."""
+    found: Counter[str] = Counter()
+    for start, span, why, cohort in stays:
+        found["sessions"] += 1
+        found[f"M:{start // COHORT}"] += 1
+        found[f"J:{tenth(start)}"] += 1
+        if span is None:
+            found[f"O:{cohort}:{tenth(start)}"] += 1
+            found[f"A:{cohort}:{tenth(start)}"] += start - tenth(start) * SECOND
+        else:
+            found["watch"] += span
+            found[f"L:{tenth(start + span)}"] += 1
+            found[f"D:{cohort}:{place(span)}:{why}"] += 1
+            found[f"T:{cohort}:{place(span)}"] += span
+            found[f"C:{start // COHORT}:{span // COHORT}"] += 1
+    return dict(found)
+
+
+def exact_curve(stays: Sequence[Stay], now: int) -> Curve:
+    """Everybody who is still here has been so since he came."""
+    span = np.array([now - one.start if one.span is None else one.span for one in stays], np.float64) / SECOND
+    return stay_curve(np.zeros(len(span)), span, np.array([one.span is not None for one in stays], bool))
+
+
+def share(curve: Curve, times: Floats, side: str = "right") -> Floats:
+    """Who stays longer than each time; ``left``: at least so long."""
+    return np.concatenate(([1.0], curve.s))[np.searchsorted(curve.t, times, side=side)]  # type: ignore[call-overload]
+
+
+def apart(exact: Curve, ours: Curve) -> float:
+    """How far two curves are apart at any time."""
+    times = np.unique(np.concatenate((exact.t, ours.t, [0.0])))
+    return float(np.abs(share(exact, times) - share(ours, times)).max())
+
+
+def beyond_a_cell(exact: Curve, ours: Curve) -> float:
+    """How far ours leaves the exact curve, where a departure may be told anywhere within its cell."""
+    times = np.unique(np.concatenate((exact.t, ours.t, [0.0])))
+    cell = np.clip(np.searchsorted(EDGES, times, side="right") - 1, 0, len(EDGES) - 2)
+    high, low = share(exact, EDGES[cell], "left"), share(exact, EDGES[cell + 1], "left")
+    said = share(ours, times)
+    return float(np.maximum(said - high, low - said).max(initial=0.0))
