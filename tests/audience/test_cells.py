@@ -237,7 +237,7 @@ def counted(found: Sessions, recording: Recording) -> dict[str, int]:
     return cells
 
 
-@pytest.mark.skipif(not LOG.exists(), reason="needs the data folder that lies beside the repository")
+@pytest.mark.skipif(not LOG.exists(), reason="needs the recorded streams beside the checkout")
 @pytest.mark.parametrize("grace", [0, 60])
 @pytest.mark.parametrize("seconds", [False, True])
 def test_a_real_rooms_curve_is_near_the_exact_one(grace: float, seconds: bool):
