@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import House, Node
+from tests import planting
+from tests.house import House, Node, Plant
 
 LOG_TAIL = 4000
 
@@ -37,3 +38,16 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield house
     finally:
         house.stop()
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, house: House) -> Plant:
+    """A house whose nodes run a copy of the package with something changed in it."""
+
+    def planted(*edits: planting.Edit) -> House:
+        planting.plant(tmp_path, edits, "liveroom", "gameplay")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONSAFEPATH", "1")  # else the folder that the tests run in comes first
+        return house
+
+    return planted

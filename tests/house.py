@@ -157,6 +157,9 @@ class House:
         return (self.data / "socket").read_text()
 
 
+Plant = Callable[..., House]  # see the fixture `plant`
+
+
 def as_json(body: bytes) -> Any:
     try:
         return json.loads(body)

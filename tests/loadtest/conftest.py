@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.planting import ROOT, Edit, plant
 
-Edit = tuple[str, str, str]  # file, what stands there, what is put instead
 Load = Callable[..., tuple[int, str]]
 
 
@@ -23,14 +21,8 @@ def load(tmp_path: Path) -> Load:
     def run(*edits: Edit, users: int = 30, seconds: int = 5) -> tuple[int, str]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("LIVEROOM_")}
         environ |= {"TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path if edits else ROOT)}
-        for package in ("liveroom", "gameplay", "loadtest") if edits else ():
-            ignored = shutil.ignore_patterns("__pycache__", ".peers-venv", "results")
-            shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-        for name, old, new in edits:
-            path = tmp_path / name
-            text = path.read_text("utf-8")
-            assert text.count(old) == 1, f"{name} has {text.count(old)} of {old!r}: plant the fault elsewhere"
-            path.write_text(text.replace(old, new), "utf-8")
+        if edits:
+            plant(tmp_path, edits, "liveroom", "gameplay", "loadtest")
         command = [sys.executable, "-m", "loadtest.crowd", "--users", str(users), "--seconds", str(seconds)]
         command += ["--profile", "hurry"]
         done = subprocess.run(

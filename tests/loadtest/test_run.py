@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.house import SECRET, House
-from tests.loadtest.conftest import ROOT, Load, failed
+from tests.loadtest.conftest import Load, failed
+from tests.planting import ROOT
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -5,9 +5,7 @@ Then the proof that these checks have teeth: a server with a fault planted in it
 
 import asyncio
 import re
-import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -24,10 +22,9 @@ from hypothesis.stateful import (
 )
 
 from gameplay.text import folded
-from tests.house import House, Node, guests, join
+from tests.house import House, Node, Plant, guests, join
 from tests.rounds.stage import Message, Model, Show, code, complaints
 
-ROOT = Path(__file__).parents[2]
 VIEWERS = ("ann", "bob", "cem", "dee")
 KEYWORDS = ("tea", "ＴＥＡ", "茶")
 CHOICES = 3
@@ -185,27 +182,7 @@ def play(pair: tuple[Node, Node], **sizes: int) -> None:
 # --- planted faults ---
 
 
-Plant = Callable[..., House]
 LUA = "liveroom/store/lua"
-
-
-@pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, house: House) -> Plant:
-    """A house whose nodes run a copy of the package with something changed in it."""
-
-    def planted(*edits: tuple[str, str, str]) -> House:
-        for package in ("liveroom", "gameplay"):
-            shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-        for name, old, new in edits:
-            path = tmp_path / name
-            text = path.read_text("utf-8")
-            assert text.count(old) == 1, f"{name} has {text.count(old)} of {old!r}: plant the fault elsewhere"
-            path.write_text(text.replace(old, new), "utf-8")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setenv("PYTHONSAFEPATH", "1")  # else the folder that the tests run in comes first
-        return house
-
-    return planted
 
 
 def evening(house: House, nodes: int, what: Callable[[Show], Awaitable[object]]) -> str:

@@ -6,9 +6,7 @@ Then the proof that these checks have teeth: a server with a fault planted in it
 import asyncio
 import contextlib
 import re
-import shutil
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -16,10 +14,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.house import House, Node
+from tests.house import House, Node, Plant
 from tests.sales.stage import UNTAKEN, Stall, Wrong
 
-ROOT = Path(__file__).parents[2]
 VIEWERS = ("ann", "bob", "cem")
 OFFER_SECONDS = 1
 HOLD_SECONDS = 600
@@ -217,27 +214,7 @@ def test_whatever_people_do_in_a_long_sale(market: type[Market]) -> None:
 
 # --- planted faults ---
 
-Plant = Callable[..., House]
 LUA = "liveroom/store/lua"
-
-
-@pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, house: House) -> Plant:
-    """A house whose nodes run a copy of the package with something changed in it."""
-
-    def planted(*edits: tuple[str, str, str]) -> House:
-        for package in ("liveroom", "gameplay"):
-            shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-        for name, old, new in edits:
-            path = tmp_path / name
-            text = path.read_text("utf-8")
-            assert text.count(old) == 1, f"{name} has {text.count(old)} of {old!r}: plant the fault elsewhere"
-            path.write_text(text.replace(old, new), "utf-8")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setenv("PYTHONSAFEPATH", "1")  # else the folder that the tests run in comes first
-        return house
-
-    return planted
 
 
 def evening(house: House, what: Callable[[Stall], Awaitable[object]]) -> str:
