@@ -14,9 +14,9 @@ from liveroom.protocol import encode
 from liveroom.store import keys
 from liveroom.store.durable import Durability
 from liveroom.store.keys import Keys
-from liveroom.store.rooms import TRY_LATER, new_epoch
+from liveroom.store.rooms import NO_SUCH_ROOM, TRY_LATER, new_epoch
 from liveroom.store.rounds import KEEP_LETTERS_S, NO_SUCH_ROUND, SHOW_MS, Rounds, without
-from liveroom.store.scripts import Word
+from liveroom.store.scripts import NoRoom, Word
 
 NO_SALE, REBUILD = -8, -13
 HOLDERS_ASKED = 10_000  # a sale with more units is too big to remember who has one
@@ -91,7 +91,10 @@ class Sales:
         for one in wishes:
             args += [one.verb, one.viewer, one.name, one.hold, one.qty, one.word, int(one.at), one.more]
         names = self.names(at, shelf.round)
-        answer = await self.rooms.fenced("sell", shelf.room, names, args, self.durability.call)
+        try:
+            answer = await self.rooms.fenced("sell", shelf.room, names, args, self.durability.call)
+        except NoRoom:
+            return NO_SUCH_ROOM
         if answer == [NO_SALE]:
             return NO_SUCH_ROUND
         if answer == [REBUILD]:
