@@ -30,7 +30,7 @@ from liveroom.protocol import (
     encode,
 )
 from liveroom.room import LogEvent, Room
-from liveroom.store.attendance import Attendance, StreamNow
+from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.rooms import Rooms
 
 LIVE_SECONDS = 2.0
@@ -40,6 +40,7 @@ REPORTS = 200
 
 WARN, ALARM = 15, 20  # minutes without a high point
 FARTHEST_MS = 30 * 24 * 3600 * 1000
+# High points of a show: something was opened, drawn, revealed, reached or sold out.
 HIGH = re.compile(rb'"t":"[a-z]+\.(opened|drawn|revealed|reached|sold_out)"')
 
 NO_STREAM = Refusal(Code.NO_STREAM, message="no stream is running in this room")
@@ -80,14 +81,17 @@ class Audience:
         command, room = asked.command, asked.room.info.id
         assert isinstance(command, StreamStart)
         title, new = shown(command.title), f"s_{self.ids.new(asked.at)}"
-        state, *about = await self.attendance.turn_stream(room, new, title, asked.actor.viewer, self.now_ms())
+        host, word = asked.actor.viewer, intention(asked)
+        state, *about = await self.attendance.turn_stream(room, new, title, host, self.now_ms(), word)
         if state == 1:
             params = {"id": about[0].decode(), "since": about[1]}
             return Refusal(Code.STREAM_RUNNING, params, "a stream is running: stop it first")
-        return await self.tell(asked, encode(StreamStarted(new, title)), {"id": new})
+        id_ = about[0].decode()
+        return await self.tell(asked, encode(StreamStarted(id_, title)), {"id": id_})
 
     async def stop(self, asked: Asked) -> Done:
-        state, *about = await self.attendance.turn_stream(asked.room.info.id, "", "", "", self.now_ms())
+        room, word = asked.room.info.id, intention(asked)
+        state, *about = await self.attendance.turn_stream(room, "", "", "", self.now_ms(), word)
         if state == 2:
             return NO_STREAM
         ended = about[0].decode()
@@ -117,16 +121,17 @@ class Audience:
 
     def began(self, room: Room, event: LogEvent) -> None:
         """A stream begins: whoever is here attends it from its beginning."""
-        for viewer, person in room.people.items():
-            if person.seats and not person.seats[0].staff:
-                self.attendance.came(room.info.id, viewer, person.seats[0].source, event.ts)
+        self.all_came(room, event.ts)
 
     def here_still(self, room_id: str) -> None:
         """This node was thought dead: its viewers are here all the same."""
-        room = self.hub.rooms.get(room_id)
-        for viewer, person in room.people.items() if room else ():
+        if room := self.hub.rooms.get(room_id):
+            self.all_came(room, self.now_ms())
+
+    def all_came(self, room: Room, at_ms: float) -> None:
+        for viewer, person in room.people.items():
             if person.seats and not person.seats[0].staff:
-                self.attendance.came(room_id, viewer, person.seats[0].source)
+                self.attendance.came(room.info.id, viewer, person.seats[0].source, at_ms)
 
     def presence(self, asked: Asked) -> None:
         """Out of sight, he is still here; if he goes from there, that is why."""
@@ -147,7 +152,7 @@ class Audience:
 
     async def make(self, room: str, stream: StreamNow) -> dict[str, Any]:
         cells, distinct = await self.attendance.counted(room, stream.id)
-        grace = 0 if stream.end else self.attendance.grace_ms
+        grace = 0 if stream.end else self.attendance.grace_ms + LATE_MS
         now = stream.end or self.now_ms()
         about = {"id": stream.id, "title": stream.title, "live": not stream.end, "implicit": not stream.by}
         # Beside the room's ticks: thousands of cells are some milliseconds.
@@ -170,6 +175,7 @@ class Audience:
                 here = {one for one in self.watching[room_id] if room and one in room.people and room.people[one].seats}
                 if room is None or not here:
                     del self.watching[room_id]
+                    self.hinted.pop(room_id, None)
                     continue
                 await self.push(room, here)
 
@@ -188,7 +194,7 @@ class Audience:
 
     def hint(self, room: Room, report: dict[str, Any]) -> bytes:
         """How long nothing has happened: said when that gets worse or better, and once a minute; else empty."""
-        high = max((event.ts for event in room.ring if is_high(event)), default=0)
+        high = max((event.ts for event in room.ring if HIGH.search(event.body)), default=0)
         minutes = max(0.0, (self.now_ms() - max(high, report["start"])) / 60_000)
         level = "alarm" if minutes >= ALARM else "warn" if minutes >= WARN else "fine"
         said = level, int(minutes)
@@ -199,10 +205,9 @@ class Audience:
         return encode(RhythmHint(round(minutes, 1), level, round(room.comments_rate, 1), leaves))
 
 
-def is_high(event: LogEvent) -> bool:
-    """A high point of a show: something was opened, drawn, revealed, reached or sold."""
-    found = HIGH.search(event.body)
-    return found is not None
+def intention(asked: Asked) -> str:
+    """What tells a command that is sent again from a new one; empty where nothing does."""
+    return f"{asked.actor.viewer} {asked.command.idem} {digest(asked.command)}" if asked.command.idem else ""
 
 
 def thinned(report: dict[str, Any]) -> dict[str, Any]:

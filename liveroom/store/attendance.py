@@ -24,6 +24,8 @@ MOST_ROOMS = 100
 LEASE_MS = 2000
 EMPTY_MS = 10 * 60 * 1000  # a stream that began by itself ends when its room was empty for so long
 DEEDS = ("", "light", "medium", "heavy")
+LATE_MS = 1000  # behind his grace somebody counts as gone, as in ``_attend.lua``: word of his return may be late
+KEEP_SECONDS = 7 * 24 * 3600  # the cells of a stream that ended; the ledger keeps its sessions for good
 MOST_WAITING = 200_000  # comings and goings that wait for Redis; the oldest are forgotten beyond
 
 
@@ -67,7 +69,8 @@ class Attendance:
         self.new_id = new_id
         self.server_ms = server_ms
         self.rolls: dict[str, Roll] = {}
-        self.deeds: dict[tuple[str, str], tuple[int, set[str]]] = {}  # room and kind -> the minute, who did it
+        self.minute = 0
+        self.deeds: set[tuple[str, str, str]] = set()  # room, viewer and kind, of this minute
         self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
 
     # -- told --
@@ -83,11 +86,10 @@ class Attendance:
     def acted(self, room: str, viewer: str, deed: str) -> None:
         """He took part: lightly, more, or with an order; once a minute is enough."""
         now = self.server_ms()
-        minute, seen = self.deeds.get((room, deed), (0, set()))
-        if minute != int(now // 60_000):
-            minute, seen = self.deeds[room, deed] = int(now // 60_000), set()
-        if viewer not in seen:
-            seen.add(viewer)
+        if self.minute != int(now // 60_000):
+            self.minute, self.deeds = int(now // 60_000), set()
+        if (room, viewer, deed) not in self.deeds:
+            self.deeds.add((room, viewer, deed))
             self.note(room, ("act", viewer, int(now), deed, 0))
 
     def note(self, room: str, row: tuple[Word, ...]) -> None:
@@ -143,16 +145,16 @@ class Attendance:
                     await scripts.run(self.redis, [self.sweeping(room) for room in due])
 
     def sweeping(self, room: str) -> scripts.Call:
-        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS]
+        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, KEEP_SECONDS]
         return "sweep", keys_of(room, self.shards).roll_keys(), args
 
     # -- streams --
 
-    async def turn_stream(self, room: str, id_: str, title: str, by: str, at_ms: float) -> list[Any]:
-        """Begin a stream, or end the one that runs where ``id_`` is empty; see ``stream.lua``."""
+    async def turn_stream(self, room: str, id_: str, title: str, by: str, at_ms: float, word: str = "") -> list[Any]:
+        """Begin a stream, or end the one that runs where ``id_`` is empty; once for each ``word``."""
         at = keys_of(room, self.shards)
         names = [at.stream, keys.sweeps(at.shard)]
-        return list(await scripts.call(self.redis, "stream", names, [room, id_, title, by, int(at_ms)]))
+        return list(await scripts.call(self.redis, "stream", names, [room, id_, title, by, int(at_ms), word]))
 
     async def stream(self, room: str) -> StreamNow | None:
         """The stream that runs, else the last; None where nobody has been."""

@@ -227,7 +227,7 @@ class Feed:
             log.warning("an event cannot be read; do nodes of different versions share this Redis?", why=str(error))
             return self.mend(room)
         if event.to:
-            if b'"sale.offered"' in bytes(event.body):  # it may be claimed at once
+            if (found := of_round(event.body)) and KINDS[found[1].decode()].grants:  # it may be asked for at once
                 self.stirred(room.info.id, read_id(event.body).id, inf)
             self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
         elif event.round:
@@ -530,7 +530,7 @@ class Feed:
                 self.drop(room.info.id)
 
 
-def of_round(body: bytes) -> re.Match[bytes] | None:
+def of_round(body: bytes | Raw) -> re.Match[bytes] | None:
     """Kind and verb of an event of a round."""
     found = OF_ROUND.search(body)
     return found if found and found[1].decode() in KINDS else None

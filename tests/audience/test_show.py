@@ -73,8 +73,6 @@ def curve(found: Sessions) -> Curve:
 
 def recorded(house: House, room: str, want: int) -> list[tuple[Any, ...]]:
     """The finished sessions in the ledger: viewer, start, ends, event, why, watch."""
-    if not house.recorded("select 1 from sqlite_master where type = 'table' and name = 'sessions'"):
-        pytest.skip("needs the table sessions: a ledger of a later version")
     asked = "select viewer, start, ends, event, why, watch from sessions where room = ? order by start, viewer"
     deadline = time.monotonic() + 20
     while len(rows := house.recorded(asked, room)) < want and time.monotonic() < deadline:
@@ -90,8 +88,9 @@ async def evening(house: House, a: Node, b: Node, c: Node, room: str) -> tuple[D
         await report_when(a, room, lambda said: said["sessions"] == 1)
         assert (await host.ask("stream.stop"))["t"] == "ok"  # the one that began with ann
         assert (await host.ask("stream.stop"))["code"] == "NO_STREAM"
-        begun = await host.ask("stream.start", title="Evening")
+        begun, twin = [await one.ask("stream.start", title="Evening", idem="begin") for one in (host, host)]
         assert begun["t"] == "ok"
+        assert twin["id"] == begun["id"]
         start = (await ann.hear("stream.started", title="Evening"))["ts"] / 1000
         assert abs(start - seconds()) < 5
         again = await other.ask("stream.start", title="Mine")
@@ -234,5 +233,22 @@ def test_a_host_who_leaves_is_told_nothing_when_he_comes_back(house: House):
             async with guests(join(a, room, "host", "h1")) as (back,):
                 await asyncio.sleep(4.5)
                 assert not [one for one in back.heard if one["t"] == "retention.live"]
+
+    asyncio.run(show())
+
+
+def test_a_stream_that_is_stopped_twice_by_one_intention_is_stopped_once(house: House):
+    async def show() -> None:
+        node = await asyncio.to_thread(open_node, house)
+        room = make_room(node)
+        async with guests(join(node, room, "host", "h1"), join(node, room, sub="ann")) as (host, ann):
+            begun = await host.ask("stream.start", title="Evening", idem="b")
+            said = [await host.ask("stream.stop", idem="e") for _ in range(3)]
+            assert [one.get("id") for one in said] == [begun["id"]] * 3
+            await host.ask("room.notice", text="over")
+            await ann.hear("room.notice")
+            told = [m["t"] for m in ann.heard if m["t"].startswith("stream.")]
+            assert told == ["stream.started", "stream.stopped"]
+            assert (await host.ask("stream.stop", idem="f"))["code"] == "NO_STREAM"
 
     asyncio.run(show())

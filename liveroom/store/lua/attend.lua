@@ -24,6 +24,7 @@ if tonumber(redis.call("HGET", KEYS[8], ARGV[2]) or "0") >= tonumber(ARGV[3]) th
     return 0
 end
 redis.call("HSET", KEYS[8], ARGV[2], ARGV[3])
+redis.call("EXPIRE", KEYS[8], 3600) -- a batch is not sent again for so long
 local now = server_ms()
 local roll = open_roll({ sessions = KEYS[1], pending = KEYS[2], stream = KEYS[3], bells = KEYS[4], outbox = KEYS[5],
     cells = KEYS[6], viewers = KEYS[7] }, { room = ARGV[1], now = now, grace = tonumber(ARGV[4]), fact = ARGV[5],

@@ -37,10 +37,12 @@ for i = 6, #ARGV do
     end
 end
 homes[1] = redis.call("HLEN", KEYS[1])
-redis.call("HSET", KEYS[4], string.match(ARGV[1], "|(.*)$"), server_ms())
+local node = string.match(ARGV[1], "|(.*)$")
 if redis.call("EXISTS", KEYS[2]) == 1 then
+    redis.call("HSET", KEYS[4], node, server_ms())
     redis.call("ZADD", KEYS[3], server_ms() + tonumber(ARGV[2]), ARGV[1])
 else
     redis.call("ZREM", KEYS[3], ARGV[1])
+    redis.call("HDEL", KEYS[4], node)
 end
 return homes

@@ -15,6 +15,8 @@
 -- ARGV[4]  how many at most
 -- ARGV[5]  ms that a stream that began by itself may be empty
 --
+-- ARGV[6]  seconds to keep the cells of a stream that ended
+--
 -- returns  how many sessions were finished
 
 local roll = open_roll({ sessions = KEYS[1], pending = KEYS[2], stream = KEYS[3], bells = KEYS[4], outbox = KEYS[5],
@@ -55,6 +57,10 @@ if roll.id and redis.call("HGET", KEYS[3], "by") == "" and redis.call("HLEN", KE
     else
         idle = true
     end
+end
+for _, deed in ipairs(roll.last and { "", ":light", ":medium", ":heavy" } or {}) do
+    redis.call("EXPIRE", KEYS[6] .. roll.last, ARGV[6])
+    redis.call("EXPIRE", KEYS[7] .. roll.last .. deed, ARGV[6])
 end
 close_roll(roll, ending ~= nil)
 if idle then
