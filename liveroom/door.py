@@ -18,7 +18,8 @@ from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
 from liveroom.store.attendance import Attendance
 from liveroom.store.crowd import Crowd
-from liveroom.store.feed import Feed, Newcomer
+from liveroom.store.feed import Feed
+from liveroom.store.postman import Newcomer
 from liveroom.store.presence import Presence
 
 log = structlog.get_logger()
@@ -202,7 +203,7 @@ class Door:
             person.hidden = False
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
-            self.feed.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
+            self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         joiner.enter(room, person, replay + len(welcome))
         self.joins += 1
         self.make_place(room, person, joiner, homes)

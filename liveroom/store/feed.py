@@ -9,12 +9,10 @@ from the log. A new epoch, or a gap that the log cannot fill, becomes a
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from msgspec import DecodeError, Raw, Struct, json
@@ -24,14 +22,15 @@ from redis.exceptions import RedisError
 
 from gameplay.likes import Total
 from liveroom.hub import Hub
-from liveroom.menu import KINDS, REVEALS
+from liveroom.menu import KINDS
 from liveroom.protocol import Joined, Reset, Stats, encode
 from liveroom.room import LogEvent, Private, Room, RoomInfo
 from liveroom.snapshot import board_json, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
+from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
 from liveroom.store.rooms import Head, Rooms, View
-from liveroom.store.rounds import Letter, Rounds
+from liveroom.store.rounds import Rounds
 from liveroom.store.scripts import NoRoom
 from liveroom.wall import EMPTY, Board, just_opened, read_wall
 
@@ -39,11 +38,7 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
 NOTHING = Raw()
-OF_ROUND = re.compile(rb'"t":"([a-z]+)\.([a-z_]+)"')  # the first of a body is its own
 STREAM = b'"t":"stream.started"'
-RESULTS_AT_ONCE = 500
-TRIES = 10  # half a time-out apart
-Answer = TypeVar("Answer")
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
@@ -61,20 +56,6 @@ class FromTruth(Struct, frozen=True, gc=False):
     state: Raw = NOTHING
 
 
-class Newcomer(Struct, frozen=True, gc=False):
-    """Who sat down, up to which event he surely knows what concerns him alone, and the letters he was shown."""
-
-    viewer: str
-    knows: int
-    letters: Collection[bytes]
-
-
-class WithId(Struct, frozen=True, gc=False):
-    """An event of a round, as far as its id."""
-
-    id: str
-
-
 class FromCrowd(Struct, frozen=True):
     """A blob of comments, a new total of likes, or word of a viewer who sits on several nodes."""
 
@@ -90,7 +71,6 @@ class FromCrowd(Struct, frozen=True):
 
 
 read_truth = json.Decoder(FromTruth).decode
-read_id = json.Decoder(WithId).decode
 read_crowd = json.Decoder(FromCrowd).decode
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -140,7 +120,7 @@ class Feed:
         self.early: dict[str, list[FromCrowd]] = {}  # heard while a room is being read
         self.by_channel: dict[str, str] = {}
         self.mending: set[str] = set()
-        self.newcomers: dict[str, list[Newcomer]] = {}
+        self.postman = Postman(hub, rounds, seconds, spawn)
         self.fresh = False  # the truth answered the last check
         self.live_fresh = True
         self.repairs = 0
@@ -248,32 +228,10 @@ class Feed:
                         room.wall = {**room.wall, opened.id: opened}
             self.stirred(room.info.id, read_id(event.body).id, inf)
             self.spawn(self.look_again(room))
-            self.reveal(room, event, list(room.people))
+            self.postman.reveal(room, event, list(room.people))
         elif STREAM in event.body:
             self.began(room, event)
         self.hub.feed(room, event)
-
-    def newcomer(self, room: Room, come: Newcomer) -> None:
-        """Somebody sat down: what was told to one alone behind what he knows, before he sat, he missed."""
-        if any(of_round(event.body) for event in self.hub.behind(room, come.knows)):
-            waiting = self.newcomers.setdefault(room.info.id, [])
-            waiting.append(come)
-            if len(waiting) == 1:
-                self.spawn(self.tell_newcomers(room))
-
-    async def tell_newcomers(self, room: Room) -> None:
-        """All who came in this moment, in one go."""
-        await asyncio.sleep(0)
-        those = self.newcomers.pop(room.info.id, [])
-        for event in self.hub.behind(room, min((one.knows for one in those), default=0)):
-            self.reveal(room, event, [one.viewer for one in those if one.knows < event.seq])
-        await self.tell_letters(room, {one.viewer: one.letters for one in those})
-
-    def reveal(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
-        """If this event reveals how a round ended, these viewers are told how it ended for them."""
-        found = of_round(event.body)
-        if found and found[0][5:-1].decode() in REVEALS:
-            self.spawn(self.tell_results(room, event, viewers))
 
     def take_state(self, room: Room, round_id: str, body: bytes) -> None:
         """How a round is going: only the newest counts."""
@@ -295,43 +253,6 @@ class Feed:
         with suppress(RedisError, OSError, TimeoutError):  # whoever joins reads it anew
             async with asyncio.timeout(self.seconds):
                 await self.read_board(room)
-
-    async def tell_results(self, room: Room, event: LogEvent, viewers: Sequence[str]) -> None:
-        """Tell each of these viewers his own result of a round, behind the event that reveals it."""
-        round_id = read_id(event.body).id
-        for start in range(0, len(viewers), RESULTS_AT_ONCE):
-            some = viewers[start : start + RESULTS_AT_ONCE]
-            found = await self.patiently(partial(self.rounds.results, room.info.id, round_id, some))
-            for viewer, body in zip(some, found or (), strict=False):
-                if body is not None:
-                    self.hub.whisper(room, Private(viewer, event.seq, body))
-
-    async def tell_letters(self, room: Room, told: Mapping[str, Collection[bytes]]) -> None:
-        """Letters that may have been lost on the way, to each of these viewers those that he was not told."""
-        found = await self.patiently(partial(self.rounds.inboxes, room.info.id, list(told)))
-        for viewer, letters in (found or {}).items():
-            for letter in letters:
-                if letter.body not in told[viewer]:
-                    self.hub.whisper(room, private_of(viewer, letter, room))
-
-    async def tell_parts(self, room: Room) -> None:
-        """Behind a reset, whose snapshot is the same for all: what each viewer holds."""
-        seq, ids = room.seq, [one.id for one in room.wall.values() if one.play.grants]
-        people = list(room.people)
-        rows = await self.patiently(partial(self.rounds.own, room.info.id, people, ids)) or {}
-        for round_id, parts in rows.items():
-            for viewer, row in zip(people, parts, strict=True):
-                for hold in holds_in(row):
-                    said = {"t": "sale.held", "id": round_id, **hold}
-                    self.hub.whisper(room, Private(viewer, seq, encode(said)))
-
-    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
-        """What Redis answers; None where it is away for longer."""
-        for _ in range(TRIES):
-            with suppress(RedisError, OSError, TimeoutError):
-                return await ask()
-            await asyncio.sleep(self.seconds / 2)
-        return None
 
     def hear_crowd(self, channel: str, body: bytes) -> None:
         room_id = self.by_channel.get(channel, "")
@@ -366,7 +287,7 @@ class Feed:
         self.spawn(self.check())
         for room in self.hub.rooms.values():
             if room.people:
-                self.spawn(self.tell_letters(room, dict.fromkeys(room.people, ())))
+                self.spawn(self.postman.tell_letters(room, dict.fromkeys(room.people, ())))
 
     def mend(self, room: Room) -> None:
         if room.info.id not in self.mending:
@@ -426,7 +347,7 @@ class Feed:
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
         self.begun_anew(room.info.id)
-        self.spawn(self.tell_parts(room))
+        self.spawn(self.postman.tell_parts(room))
 
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
@@ -528,22 +449,6 @@ class Feed:
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
                 self.drop(room.info.id)
-
-
-def of_round(body: bytes | Raw) -> re.Match[bytes] | None:
-    """Kind and verb of an event of a round."""
-    found = OF_ROUND.search(body)
-    return found if found and found[1].decode() in KINDS else None
-
-
-def holds_in(row: bytes | None) -> list[dict[str, Any]]:
-    """What of a viewer's part in a sale is held and not paid yet."""
-    parts: list[dict[str, Any]] = json.decode(row.partition(b" ")[2]) if row else []
-    return [one for one in parts if "hold" in one and "order" not in one]
-
-
-def private_of(viewer: str, letter: Letter, room: Room) -> Private:
-    return Private(viewer, 0 if letter.epoch != room.epoch else letter.after, letter.body)
 
 
 def counts_of(progress: bytes) -> tuple[int, bytes]:
