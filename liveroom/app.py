@@ -194,7 +194,7 @@ class Node:
             hold_seconds=settings.hold_seconds,
             spawn=self.spawn,
             seated=self.seated,
-            stirred=self.till.stirred,
+            stirred=self.till.latches.stirred,
             begun_anew=self.rebuilder.begun_anew,
             began=self.audience.began,
         )

@@ -1,32 +1,28 @@
 """The till: what viewers and the shop ask of a sale, gathered, judged by one script, answered when it is on disk.
 
-When everything is gone most clicks need no Redis: for half a second the node refuses who surely has nothing (the
-*latch*). Whoever may have something, or does not know whether he has, is always asked for.
+When everything is gone most clicks need no Redis: see ``latch.py``.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from msgspec import UNSET, Struct, json
-from redis.exceptions import RedisError
+from msgspec import UNSET, json
 
 from gameplay.play import Code, Own, Refusal
 from gameplay.sale import Cancel, Claim, Wait, mine
 from liveroom.asked import Asked, Done, wrong_state
 from liveroom.ids import Ids
+from liveroom.latch import Latches
 from liveroom.store.clock import Clock
 from liveroom.store.durable import Durability
 from liveroom.store.gather import Gatherer
 from liveroom.store.rooms import MISMATCH, TRY_LATER
-from liveroom.store.sales import HOLDERS_ASKED, Sales, Shelf, Stand, Verdict, Wish
+from liveroom.store.sales import Sales, Shelf, Verdict, Wish
 
-LATCH_SECONDS = 0.5
 STALE_MS = 1500  # what waited longer would be refused by the script: it costs Redis nothing, and the queue gets short
 TOO_LATE = -3
-LATCHES = 100  # sales that are remembered to be sold out
 AT_ONCE = 500  # holds that expire with one call
 RETRY_MS = 1000
 
@@ -37,14 +33,6 @@ PAID_TWICE = Refusal(
 )
 PAUSED = Refusal(Code.SALE_PAUSED, message="the sale is paused", retry_after_ms=RETRY_MS)
 DONE = (0, 1)
-
-class Latch(Struct, gc=False):
-    """A sale of which nothing is free: who has something of it at that version, and until when we go by that."""
-
-    ver: int
-    held: int
-    until: float  # the loop's time in seconds
-    holders: frozenset[str] | None  # None: being asked for
 
 
 class Till:
@@ -67,8 +55,7 @@ class Till:
         self.ids = ids
         self.spawn = spawn
         self.gatherer: Gatherer[Shelf, Wish, Verdict] = Gatherer(self.hand_in, seconds, spawn, crash)
-        self.latches: dict[Shelf, Latch] = {}
-        self.asking: dict[tuple[Shelf, str], int] = {}  # claims in flight
+        self.latches = Latches(sales, spawn)
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
             Claim: self.claim,
             Cancel: self.cancel,
@@ -85,7 +72,7 @@ class Till:
         verdicts = await self.sales.sell(shelf, self.ids.new(self.clock.now_ms()), fresh)
         if isinstance(verdicts, Refusal):
             return verdicts
-        self.note(shelf, verdicts[-1].stand)
+        self.latches.note(shelf, verdicts[-1].stand)
         if len(fresh) == len(wishes):
             return verdicts
         late, judged = Verdict(TOO_LATE, b"", verdicts[-1].stand), iter(verdicts)
@@ -99,24 +86,19 @@ class Till:
         if actor.staff:
             return asked.refused(BUYERS_ONLY)
         shelf = Shelf(asked.room.info.id, command.id)
-        if gone := self.latched(shelf, actor.viewer, again=command.again):
-            return asked.refused(gone)
+        held = self.latches.held(shelf, actor.viewer, again=command.again)
+        if held is not None:
+            return asked.refused(sold_out(held))
         word = "" if command.idem is UNSET else command.idem
         hold = f"h{command.id.removeprefix('r')}_{self.ids.new(asked.at)}"
         wish = Wish("claim", asked.at, actor.viewer, actor.name, hold, command.qty, word)
-        flight = shelf, actor.viewer
-        self.asking[flight] = self.asking.get(flight, 0) + 1
+        self.latches.asks(shelf, actor.viewer)
 
         def end(verdict: Verdict | Refusal) -> None:
-            self.landed(flight)
+            self.latches.answered(shelf, actor.viewer)
             asked.end(self.answer(verdict))
 
         return self.gatherer.add(shelf, wish, end)
-
-    def landed(self, flight: tuple[Shelf, str]) -> None:
-        self.asking[flight] -= 1
-        if not self.asking[flight]:
-            del self.asking[flight]
 
     def cancel(self, asked: Asked) -> None:
         """A viewer lets his hold go."""
@@ -173,48 +155,6 @@ class Till:
         if isinstance(verdict, Refusal):
             return NO_SUCH_HOLD if verdict.code is Code.NO_SUCH_ROUND else verdict
         return self.answer(verdict)
-
-    # -- the latch --
-
-    def note(self, shelf: Shelf, now: Stand) -> None:
-        """What the last call said of what is free."""
-        latch = self.latches.get(shelf)
-        if now.free or now.state not in ("open", "sold_out"):
-            self.latches.pop(shelf, None)
-        elif latch is None or latch.ver != now.ver:
-            self.latches[shelf] = Latch(now.ver, now.held, self.time() + LATCH_SECONDS, None)
-            while len(self.latches) > LATCHES:
-                del self.latches[next(iter(self.latches))]
-            self.spawn(self.learn_holders(shelf))
-        else:
-            latch.until = self.time() + LATCH_SECONDS
-
-    async def learn_holders(self, shelf: Shelf) -> None:
-        try:
-            ver, holders = await self.sales.holders(shelf)
-        except (RedisError, OSError, TimeoutError):
-            return
-        latch = self.latches.get(shelf)
-        if latch and latch.ver == ver and len(holders) <= HOLDERS_ASKED:
-            latch.holders = holders
-
-    def stirred(self, room: str, round_id: str, ver: float) -> None:
-        """A newer version of a sale was told of: what was known of it is over."""
-        latch = self.latches.get(Shelf(room, round_id))
-        if latch and ver > latch.ver:
-            del self.latches[Shelf(room, round_id)]
-
-    def latched(self, shelf: Shelf, viewer: str, *, again: bool) -> Refusal | None:
-        """A refusal without asking Redis, for who surely has nothing and asks for the first time."""
-        latch = self.latches.get(shelf)
-        if latch is None or latch.holders is None or self.time() > latch.until:
-            return None
-        if again or viewer in latch.holders or (shelf, viewer) in self.asking:
-            return None
-        return sold_out(latch.held)
-
-    def time(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def shelf_of(room: str, hold: str) -> Shelf:

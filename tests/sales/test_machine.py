@@ -299,7 +299,7 @@ def test_a_stock_that_is_read_and_then_written_is_noticed(plant: Plant) -> None:
 
 
 def test_a_latch_that_refuses_who_has_something_is_noticed(plant: Plant) -> None:
-    forgets = ("liveroom/till.py", "if again or viewer in latch.holders or (", "if again or (")
+    forgets = ("liveroom/latch.py", "if again or viewer in latch.holders or (", "if again or (")
     wrong = evening(plant(forgets), a_bit_of_everything)
     assert re.search(r"answered \['SALE_SOLD_OUT'\], right alone: \[\{'ok h_", wrong), wrong
 
