@@ -33,7 +33,6 @@ from liveroom.protocol import (
     Hello,
     HistoryGet,
     Malformed,
-    Meaning,
     Notice,
     PlayAnnounce,
     ProfileSet,
@@ -347,7 +346,7 @@ NO, YES = False, True
 
 def test_every_error_has_its_status_and_says_whether_to_try_again():
     assert {
-        Code(name): Meaning(http, retryable)
+        Code(name): (http, retryable)
         for names, http, retryable in [
             ("BAD_MESSAGE UNKNOWN_COMMAND", 400, NO),
             ("BAD_TOKEN", 401, NO),
@@ -364,7 +363,7 @@ def test_every_error_has_its_status_and_says_whether_to_try_again():
             ("INTERNAL", 500, YES),
         ]
         for name in names.split()
-    } == ERRORS
+    } == {code: (meaning.http, meaning.retryable) for code, meaning in ERRORS.items()}
     assert ERRORS.keys() == set(Code)
 
 

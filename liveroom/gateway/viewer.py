@@ -34,6 +34,7 @@ from liveroom.protocol import (
     JSON,
     JSON_CODEC,
     MOST_IN,
+    OF_CONNECTION,
     AuthRefresh,
     BadFrame,
     Bye,
@@ -301,7 +302,7 @@ class Viewer(asyncio.Protocol):
             self.gone(Close.PROTOCOL_ERROR, "say hello, and wait for the welcome")
         else:
             asked = Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer)
-            if isinstance(spoken, AuthRefresh | ProfileSet):
+            if isinstance(spoken, OF_CONNECTION):
                 self.change(asked, spoken)
             else:
                 self.gateway.desk.obey(asked)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
-from msgspec import UNSET, DecodeError, Meta, Raw, Struct, ValidationError, json
+from msgspec import UNSET, DecodeError, Raw, ValidationError, json
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gameplay.play import Code, Millis, Refusal, Role
+from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
 from liveroom.audience import NO_STREAM, Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
+from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
-from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
+from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
@@ -39,23 +41,6 @@ HOLD = re.compile(r"h_[a-z0-9_]{1,60}")
 MOST_BODY = 16 * 1024
 ANSWER_SECONDS = 5
 STALE_SECONDS = 4  # room time older than that is no longer trusted
-
-
-class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
-    id: RoomId
-    title: Annotated[str, Meta(min_length=1, max_length=80)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = ""
-
-
-class Payment(Struct, frozen=True, forbid_unknown_fields=True):
-    """``paid_at`` in epoch milliseconds, by the shop's clock."""
-
-    payment_id: Annotated[str, Meta(min_length=1, max_length=128)]
-    paid_at: Millis = 0
-
-
-class Why(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Refused(Exception):
@@ -100,21 +85,14 @@ class Api:
         self.leaving = leaving
 
     def routes(self) -> list[Route]:
-        table: list[tuple[str, str, Endpoint]] = [
-            ("POST", "/v1/rooms", self.create),
-            ("GET", "/v1/rooms", self.everything),
-            ("GET", "/v1/rooms/{room}", self.read),
-            ("POST", "/v1/rooms/{room}/close", self.close),
-            ("POST", "/v1/rooms/{room}/commands", self.command),
-            ("GET", "/v1/rooms/{room}/rounds/{id}", self.round),
-            ("GET", "/v1/rooms/{room}/rounds/{id}/proof", self.proof),
-            ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
-            ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
-            ("GET", "/v1/rooms/{room}/retention", self.retention),
-            ("GET", "/livez", self.livez),
-            ("GET", "/readyz", self.readyz),
-        ]
-        return [Route(path, answered(endpoint), methods=[method]) for method, path, endpoint in table]
+        return [Route(call.path, answered(partial(self.serve, call)), methods=[call.method]) for call in CALLS]
+
+    async def serve(self, call: Call, request: Request) -> Response:
+        """The endpoint of that name, for who may ask it."""
+        if call.who and call.whose != "body":
+            request.state.claims = self.claims_for(request, request.path_params.get("room", "*"), call.who)
+        endpoint: Endpoint = getattr(self, call.name)
+        return await endpoint(request)
 
     # -- who asks --
 
@@ -138,6 +116,7 @@ class Api:
     # -- rooms --
 
     async def create(self, request: Request) -> Response:
+        """A room, made once: the same again is answered 200."""
         self.claims(request)
         new = await body_as(request, NewRoom)
         self.claims_for(request, new.id, Role.HOST)
@@ -151,12 +130,12 @@ class Api:
         return reply(await self.described(info), 201 if fresh else 200)
 
     async def everything(self, request: Request) -> Response:
-        self.claims_for(request, "*", Role.SERVICE)
+        """All rooms."""
         return reply({"rooms": [await self.described(info) for info in await self.rooms.everything()]})
 
     async def read(self, request: Request) -> Response:
+        """A room with its live rounds."""
         room = request.path_params["room"]
-        self.claims_for(request, room, Role.VIEWER)
         view = await self.rooms.look(room)
         if view is None:
             raise Refused(NO_SUCH_ROOM)
@@ -169,16 +148,18 @@ class Api:
         return {**about, "created": info.created}
 
     async def close(self, request: Request) -> Response:
+        """The end of a room: viewers get `room.closed`, then 4504."""
         room = request.path_params["room"]
-        claims = self.claims_for(request, room, Role.HOST)
-        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), claims.sub)
+        closer: Claims = request.state.claims
+        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), closer.sub)
         if isinstance(told, Refusal):
             raise Refused(told)
         return reply({"t": "ok", "id": room, "state": "closed"})
 
     async def command(self, request: Request) -> Response:
+        """One command, answered as the socket would: 200 for `ok`, else the status of its code."""
         room_id = request.path_params["room"]
-        claims = self.claims_for(request, room_id, Role.MODERATOR)
+        claims: Claims = request.state.claims
         try:
             command = read_command(await body_of(request))
         except BadFrame:
@@ -215,8 +196,7 @@ class Api:
     async def round(self, request: Request) -> Response:
         """A round, live or over, with the caller's own part."""
         room, round_id = request.path_params["room"], request.path_params["id"]
-        claims = self.claims_for(request, room, Role.VIEWER)
-        told = await self.chronicle.told(room, round_id, claims.sub)
+        told = await self.chronicle.told(room, round_id, request.state.claims.sub)
         if told is None:
             raise Refused(NO_SUCH_ROUND)
         return reply(told)
@@ -234,7 +214,6 @@ class Api:
     async def retention(self, request: Request) -> Response:
         """How long viewers stay and how many are here, of the stream that runs, or of the last."""
         room = request.path_params["room"]
-        self.claims_for(request, room, Role.HOST)
         report = await self.audience.report(room)
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
@@ -256,7 +235,6 @@ class Api:
 
     def hold_of(self, request: Request) -> tuple[str, str]:
         room, hold = request.path_params["room"], request.path_params["hold"]
-        self.claims_for(request, room, Role.SERVICE)
         if not HOLD.fullmatch(hold):
             raise Refused(NO_SUCH_HOLD)
         return room, hold
@@ -264,9 +242,11 @@ class Api:
     # -- the node --
 
     async def livez(self, _: Request) -> Response:
+        """The node answers."""
         return reply({"live": True})
 
     async def readyz(self, _: Request) -> Response:
+        """The node may be sent viewers, or why not."""
         why = self.unready()
         return reply({"ready": False, "reason": why}, 503) if why else reply({"ready": True})
 
