@@ -88,7 +88,7 @@ class Event(Struct, frozen=True, tag_field="t", omit_defaults=True):
 
 
 class Code(StrEnum):
-    """Why a command was refused; the table of meanings is in ``liveroom.protocol``."""
+    """Why a command was refused."""
 
     BAD_MESSAGE = "BAD_MESSAGE"
     UNKNOWN_COMMAND = "UNKNOWN_COMMAND"

@@ -60,7 +60,7 @@ class Relaxed(Struct, frozen=True, kw_only=True):
     durability: Literal["relaxed"] | UnsetType = UNSET
 
 
-class Made(Relaxed, frozen=True, kw_only=True):
+class SaleMade(Relaxed, frozen=True, kw_only=True):
     id: str
 
 
@@ -91,7 +91,7 @@ class InLine(Relaxed, frozen=True, kw_only=True):
 class Open(OpenRound, frozen=True, kw_only=True, tag="sale.open"):
     """``price`` in minor units of ``currency`` (ISO 4217; the room's, if left out)."""
 
-    answer = Made
+    answer = SaleMade
 
     item: Short
     price: Annotated[int, Meta(ge=0, le=10**12)]

@@ -423,11 +423,13 @@ ERRORS: dict[Code, Meaning] = {
 }
 
 
-class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
-    cid: int | UnsetType
+class ErrorReply(Struct, frozen=True, kw_only=True, tag_field="t", tag="error"):
+    """``message`` is for logs, not for people; what they are told is made of ``code`` and ``params``."""
+
+    cid: int | UnsetType = UNSET
     code: Code
     retryable: bool
-    retry_after_ms: int | UnsetType
+    retry_after_ms: int | UnsetType = UNSET
     params: dict[str, Any]
     message: str
 
@@ -435,7 +437,14 @@ class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
 def refusal_reply(refusal: Refusal, cid: int | UnsetType) -> ErrorReply:
     wait = UNSET if refusal.retry_after_ms is None else refusal.retry_after_ms
     retryable = ERRORS[refusal.code].retryable if refusal.retryable is None else refusal.retryable
-    return ErrorReply(cid, refusal.code, retryable, wait, dict(refusal.params), refusal.message)
+    return ErrorReply(
+        cid=cid,
+        code=refusal.code,
+        retryable=retryable,
+        retry_after_ms=wait,
+        params=dict(refusal.params),
+        message=refusal.message,
+    )
 
 
 # --- codec ---------------------------------------------------------------------------------------

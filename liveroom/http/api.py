@@ -116,25 +116,22 @@ class Api:
     # -- rooms --
 
     async def create(self, request: Request) -> Response:
-        """A room, made once: the same again is answered 200."""
         self.claims(request)
         new = await body_as(request, NewRoom)
         self.claims_for(request, new.id, Role.HOST)
         title = shown(new.title)
         if not title:
             raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "title"}, "the title is empty"))
-        made = await self.rooms.create(new.id, title, new.currency, self.ids.new(self.clock.now_ms()))
+        made = await self.rooms.create(new.id, title, new.currency or "", self.ids.new(self.clock.now_ms()))
         if isinstance(made, Refusal):
             raise Refused(made)
         info, fresh = made
         return reply(await self.described(info), 201 if fresh else 200)
 
     async def everything(self, request: Request) -> Response:
-        """All rooms."""
         return reply({"rooms": [await self.described(info) for info in await self.rooms.everything()]})
 
     async def read(self, request: Request) -> Response:
-        """A room with its live rounds."""
         room = request.path_params["room"]
         view = await self.rooms.look(room)
         if view is None:
@@ -148,7 +145,6 @@ class Api:
         return {**about, "created": info.created}
 
     async def close(self, request: Request) -> Response:
-        """The end of a room: viewers get `room.closed`, then 4504."""
         room = request.path_params["room"]
         closer: Claims = request.state.claims
         told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), closer.sub)
@@ -157,7 +153,6 @@ class Api:
         return reply({"t": "ok", "id": room, "state": "closed"})
 
     async def command(self, request: Request) -> Response:
-        """One command, answered as the socket would: 200 for `ok`, else the status of its code."""
         room_id = request.path_params["room"]
         claims: Claims = request.state.claims
         try:
@@ -242,11 +237,9 @@ class Api:
     # -- the node --
 
     async def livez(self, _: Request) -> Response:
-        """The node answers."""
         return reply({"live": True})
 
     async def readyz(self, _: Request) -> Response:
-        """The node may be sent viewers, or why not."""
         why = self.unready()
         return reply({"ready": False, "reason": why}, 503) if why else reply({"ready": True})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,7 +19,7 @@ class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: RoomId
     title: Annotated[str, Meta(min_length=1, max_length=80)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = ""
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] | UnsetType = UNSET
 
 
 class Payment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,60 +111,68 @@ class NewToken(Struct, frozen=True):
     token: str
 
 
+class Parameter(NamedTuple):
+    name: str
+    type: Any
+    about: str
+
+
 class Call(NamedTuple):
     """One endpoint. ``name`` is that of the method which answers it."""
 
     name: str
     method: str
     path: str
+    about: str
     who: Role | None  # the least role; None: anybody, without a token
     answer: Any  # with status 200; `Command`: what the command is answered
     body: Any = None
-    codes: tuple[Code, ...] = ()  # besides those that every call may be refused with
-    also: dict[int, Any] = {}  # noqa: RUF012  answers with another status
+    codes: tuple[Code, ...] = ()  # besides those that follow from who, body and path
+    also: Mapping[int, Any] = MappingProxyType({})  # answers with another status
     whose: Literal["path", "body", "all"] = "path"  # where the room is that the token must be for; "all": for `*`
-    query: tuple[tuple[str, Any, str], ...] = ()  # name, type, what it is
-    headers: tuple[tuple[str, Any, str], ...] = ()
+    query: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
 
 
+VIEWER, MODERATOR, HOST, SERVICE = Role
 ROOM, ROUND, HOLD = "/v1/rooms/{room}", "/v1/rooms/{room}/rounds/{id}", "/v1/rooms/{room}/holds/{hold}"
-IDEMPOTENCY = ("Idempotency-Key", Annotated[str, Meta(max_length=64)], "the command's `idem`, where it has none")
+KEY = Parameter("Idempotency-Key", Annotated[str, Meta(max_length=64)], "the command's `idem`, where it has none")
 NO_ROOM, NO_ROUND = (Code.NO_SUCH_ROOM,), (Code.NO_SUCH_ROUND,)
-OF_HOLD = (Code.NO_SUCH_HOLD, Code.NO_SUCH_ROOM, Code.WEAK_DURABILITY)
-UNPAID = (Code.HOLD_EXPIRED, Code.IDEMPOTENCY_MISMATCH)
 EXISTS = (Code.ROOM_EXISTS, Code.ROOM_CLOSED)
-HOST, SERVICE = Role.HOST, Role.SERVICE
+OF_HOLD = (Code.NO_SUCH_HOLD, Code.NO_SUCH_ROOM, Code.WEAK_DURABILITY)
+PAID = (*OF_HOLD, Code.HOLD_EXPIRED, Code.IDEMPOTENCY_MISMATCH)
+
+A_ROOM = "Make a room; the same again is answered 200."
+A_COMMAND = "Give one command; it is answered as on the socket, with the status of its code."
+THE_END = "End a room: its viewers are closed with 4504."
+A_ROUND = "A round, live or over, with the caller's own part."
+A_PROOF = "The proof file of a draw, the same bytes for everybody, once it was drawn."
+A_PAYMENT = "The shop was paid: the hold becomes an order. Again is the same as once."
+NO_PAYMENT = "The shop will not be paid, or has given the payment back."
+A_REPORT = "How long viewers stay and how many are here, of the stream that runs or of the last."
 
 CALLS = (
-    Call("create", "POST", "/v1/rooms", HOST, RoomAbout, NewRoom, EXISTS, {201: RoomAbout}, "body"),
-    Call("everything", "GET", "/v1/rooms", SERVICE, RoomList, whose="all"),
-    Call("read", "GET", ROOM, Role.VIEWER, RoomNow, None, NO_ROOM),
-    Call("close", "POST", f"{ROOM}/close", HOST, RoomIsClosed, None, NO_ROOM),
-    Call("command", "POST", f"{ROOM}/commands", Role.MODERATOR, Command, Command, tuple(Code), headers=(IDEMPOTENCY,)),
-    Call("round", "GET", ROUND, Role.VIEWER, LiveRound, None, NO_ROUND),
-    Call("proof", "GET", f"{ROUND}/proof", None, ProofFile, None, NO_ROUND),
-    Call("confirm", "POST", f"{HOLD}/confirm", SERVICE, HoldStands, Payment, OF_HOLD + UNPAID),
-    Call("release", "POST", f"{HOLD}/cancel", SERVICE, HoldStands, Why, OF_HOLD),
-    Call("retention", "GET", f"{ROOM}/retention", HOST, Report, None, (*NO_ROOM, Code.NO_STREAM)),
-    Call("livez", "GET", "/livez", None, Alive),
-    Call("readyz", "GET", "/readyz", None, Ready, None, (), {503: Ready}),
+    Call("create", "POST", "/v1/rooms", A_ROOM, HOST, RoomAbout, NewRoom, EXISTS, {201: RoomAbout}, "body"),
+    Call("everything", "GET", "/v1/rooms", "All rooms.", SERVICE, RoomList, whose="all"),
+    Call("read", "GET", ROOM, "A room with its live rounds.", VIEWER, RoomNow, None, NO_ROOM),
+    Call("close", "POST", f"{ROOM}/close", THE_END, HOST, RoomIsClosed, None, NO_ROOM),
+    Call("command", "POST", f"{ROOM}/commands", A_COMMAND, MODERATOR, Command, Command, tuple(Code), headers=(KEY,)),
+    Call("round", "GET", ROUND, A_ROUND, VIEWER, LiveRound, None, NO_ROUND),
+    Call("proof", "GET", f"{ROUND}/proof", A_PROOF, None, ProofFile, None, NO_ROUND),
+    Call("confirm", "POST", f"{HOLD}/confirm", A_PAYMENT, SERVICE, HoldStands, Payment, PAID),
+    Call("release", "POST", f"{HOLD}/cancel", NO_PAYMENT, SERVICE, HoldStands, Why, OF_HOLD),
+    Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, (*NO_ROOM, Code.NO_STREAM)),
+    Call("livez", "GET", "/livez", "The node answers.", None, Alive),
+    Call("readyz", "GET", "/readyz", "The node may be sent viewers, or why not.", None, Ready, also={503: Ready}),
 )
-
-TOKEN = Call(
-    "token",
-    "GET",
-    "/dev/token",
-    None,
-    NewToken,
-    codes=(Code.BAD_MESSAGE,),
-    query=(
-        ("room", RoomId, "left out: `demo`"),
-        ("role", Role, "left out: `viewer`"),
-        ("name", str, "of which the first 40 characters are taken"),
-        ("sub", ViewerId, "left out: an id of its own"),
-    ),
+WISHES = (
+    Parameter("room", RoomId, "left out: `demo`"),
+    Parameter("role", Role, "left out: `viewer`"),
+    Parameter("name", str, "of which the first 40 characters are taken"),
+    Parameter("sub", ViewerId, "left out: an id of its own"),
 )
-PAY = Call("pay", "POST", "/dev/pay", None, HoldStands, Basket, OF_HOLD + UNPAID)
+TOKEN = Call("token", "GET", "/dev/token", "A token.", None, NewToken, codes=(Code.BAD_MESSAGE,), query=WISHES)
+PAY = Call("pay", "POST", "/dev/pay", "Pay, or fail to.", None, HoldStands, Basket, PAID)
 DEV = (TOKEN, PAY)  # only with --dev
 
 
