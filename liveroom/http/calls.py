@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gameplay.play import Code, Command, HoldId, Millis, Role, ViewerId
+from gameplay.play import Code, Command, HoldId, Millis, Role
 from gameplay.sale import HoldStands
 from liveroom.figures import Report
 from liveroom.protocol import LiveRound, RoomId
@@ -169,7 +169,7 @@ WISHES = (
     Parameter("room", RoomId, "left out: `demo`"),
     Parameter("role", Role, "left out: `viewer`"),
     Parameter("name", str, "of which the first 40 characters are taken"),
-    Parameter("sub", ViewerId, "left out: an id of its own"),
+    Parameter("sub", Annotated[str, Meta(max_length=64)], "left out: an id of its own"),
 )
 TOKEN = Call("token", "GET", "/dev/token", "A token.", None, NewToken, codes=(Code.BAD_MESSAGE,), query=WISHES)
 PAY = Call("pay", "POST", "/dev/pay", "Pay, or fail to.", None, HoldStands, Basket, PAID)

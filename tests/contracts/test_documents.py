@@ -1,7 +1,7 @@
 """Each document is whole: its references lead somewhere, its examples are good, and it leaves out no message."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -28,13 +28,16 @@ NAMES = [tag(kind) for kind in SPOKEN]
 
 
 def kinds_below(kind: type) -> Iterator[type]:
-    for one in kind.__subclasses__():
+    below: list[type] = kind.__subclasses__()
+    for one in below:
         yield from (one, *kinds_below(one))
 
 
 def parts_of(document: Any) -> Iterator[Any]:
     yield document
-    inner: Any = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    inner: Iterable[Any] = ()
+    if isinstance(document, dict | list):
+        inner = document.values() if isinstance(document, dict) else document
     for one in inner:
         yield from parts_of(one)
 
