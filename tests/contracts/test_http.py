@@ -129,9 +129,10 @@ def hold_against(stage: Stage, label: str, mode: GenerationMode, examples: int) 
         if response.status_code != 503:  # where much is asked at once
             case.validate_response(response, checks=[not_a_server_error])
 
+    before = len(stage.node.said)
     with requests.Session() as session:
         ask()
-    assert "Traceback" not in stage.node.said
+    assert "Traceback" not in stage.node.said[before:]
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
