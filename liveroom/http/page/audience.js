@@ -5,7 +5,7 @@ const WIDE = 344, LEFT = 38, RIGHT = 8, FEW = 30, LEAST_MS = 1000; // LEAST_MS: 
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 const NUMBERS = ['Here now', 'UV', 'PCU', 'Sessions', 'Median stay', 'Average stay', 'Bounce'];
 // `page`: { send, hint, me() }. `report`: the newest retention.live. `stream`: as events and reports tell it. `plays` by id: when each opened.
-let page, report, stream, changed = -LEAST_MS, turned = 0, unsure = null, asked = false;
+let page, report, stream, changed = -LEAST_MS, turned = 0, unsure = null, asked = false, ended = '';
 const plays = new Map(), parts = {}, $ = id => document.getElementById(id), hosting = () => ['host', 'service'].includes(page.me().role);
 
 export function start(given) {
@@ -24,12 +24,13 @@ export function hear(m) {
 }
 export const ON = {
   'retention.live'(m) {
+    if (ended && m.stream.implicit && m.stream.id !== ended) return; // the numbers of the show stay until the next
     const old = turned && (stream.live ? m.stream.id !== stream.id && m.start < turned : m.stream.id === stream.id && m.stream.live);
     if (old || (report && m.stream.id === report.stream.id && m.now < report.now)) return; // made before what the room was told since
     [report, stream, turned] = [m, { ...m.stream, start: m.start }, 0]; show();
   },
-  'stream.started'({ id, title, ts }) { [stream, turned] = [{ id, title, live: true, implicit: false, start: ts }, ts]; turn(); },
-  'stream.stopped'({ id, ts }) { [stream, turned] = [{ ...stream, id, live: false }, ts]; turn(); },
+  'stream.started'({ id, title, ts }) { [stream, turned] = [{ id, title, live: true, implicit: false, start: ts }, ts]; ended = ''; turn(); },
+  'stream.stopped'({ id, ts }) { [stream, turned] = [{ ...stream, id, live: false }, ts]; ended = id; turn(); },
 };
 function seen() { page.send({ t: 'presence.set', visible: !document.hidden }); }
 function mark(kind, id, { opens_at, item, prize, question, keyword }) {
