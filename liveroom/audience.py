@@ -233,7 +233,8 @@ def thinned(report: dict[str, Any]) -> dict[str, Any]:
     """Not more points than a screen shows; HTTP has them all."""
     stay, online = report["stay"], report["online"]
     curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": coarser(online["curve"])}}
-    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": {}, "cohorts": []}
+    sources = {name: {**one, "curve": []} for name, one in report["sources"].items()}
+    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": sources}
 
 
 def picked(n: int) -> list[int]:

@@ -18,7 +18,14 @@ BUCKET = 10  # seconds, of the online curve
 COHORT = 300  # seconds of joining that are one row of the map
 HIDDEN = 10  # a row or a source with fewer viewers tells too much of each
 POINTS_OF_SOURCE = 120
-DEFINITIONS = "docs/retention.md"
+DIGITS = 4  # of shares in the map
+PAGE = "docs/retention.md#"
+DEFINITIONS = {
+    **dict.fromkeys(("uv", "online"), PAGE + "online-curve"),
+    **dict.fromkeys(("sessions", "watch", "reasons"), PAGE + "connection-session"),
+    **dict.fromkeys(("stay", "provisional", "sources"), PAGE + "stay-curve"),
+    **dict.fromkeys(("sources_differ", "cohorts", "interaction"), PAGE + "while-the-stream-runs"),
+}
 
 
 def live_report(
@@ -111,7 +118,7 @@ def cohorts(tally: Tally, at: float) -> list[dict[str, Any]]:
 def row_of(n: int, came: int, gone: Floats) -> dict[str, Any]:
     if came < HIDDEN:
         return {"t": n * COHORT, "n": None, "present": None}
-    return {"t": n * COHORT, "n": came, "present": [1.0, *(1 - gone / came).tolist()]}
+    return {"t": n * COHORT, "n": came, "present": [1.0, *(1 - gone / came).round(DIGITS).tolist()]}
 
 
 def interaction(tally: Tally, distinct: Mapping[str, int]) -> dict[str, Any]:
