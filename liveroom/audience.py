@@ -29,9 +29,10 @@ from liveroom.protocol import (
     StreamStopped,
     encode,
 )
-from liveroom.room import LogEvent, Room
+from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.rooms import Rooms
+from liveroom.tally import Reader
 
 LIVE_SECONDS = 2.0
 FRESH_SECONDS = 1.0  # a report is made at most so often
@@ -66,6 +67,9 @@ class Audience:
         self.watching: dict[str, set[str]] = {}  # room -> staff who want to be told
         self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
         self.reports: Memory[dict[str, Any]] = Memory(REPORTS)
+        self.reader = Reader()
+        self.running: dict[str, str] = {}  # room -> the stream that runs, as this node last heard
+        attendance.runs = self.runs
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
             StreamStart: later(spawn, self.start),
             StreamStop: later(spawn, self.stop),
@@ -128,6 +132,14 @@ class Audience:
         if room := self.hub.rooms.get(room_id):
             self.all_came(room, self.now_ms())
 
+    def runs(self, room_id: str, stream: str) -> None:
+        """This stream runs, or none where it is empty: of one that began by itself only the newest comer is known."""
+        room, before = self.hub.rooms.get(room_id), self.running.pop(room_id, stream)
+        if room:
+            self.running[room_id] = stream
+            if stream not in ("", before):
+                self.all_came(room, self.now_ms())
+
     def all_came(self, room: Room, at_ms: float) -> None:
         for viewer, person in room.people.items():
             if person.seats and not person.seats[0].staff:
@@ -155,8 +167,9 @@ class Audience:
         grace = 0 if stream.end else self.attendance.grace_ms + LATE_MS
         now = stream.end or self.now_ms()
         about = {"id": stream.id, "title": stream.title, "live": not stream.end, "implicit": not stream.by}
+        tally = self.reader.read(cells)
         # Beside the room's ticks: thousands of cells are some milliseconds.
-        report = await asyncio.to_thread(live_report, cells, distinct, stream.start, now, grace)
+        report = await asyncio.to_thread(live_report, tally, distinct, stream.start, now, grace)
         return {"stream": about, **report}
 
     def watch(self, asked: Asked) -> None:
@@ -167,19 +180,24 @@ class Audience:
         asked.done({"on": command.on})
 
     async def run(self) -> None:
-        """`retention.live` to those who asked, as long as they are here."""
+        """`retention.live` to those who asked, as long as they are here: who comes back asks again."""
         while True:
             await asyncio.sleep(LIVE_SECONDS)
-            for room_id in list(self.watching):
+            for room_id, those in list(self.watching.items()):
                 room = self.hub.rooms.get(room_id)
-                here = {one for one in self.watching[room_id] if room and one in room.people and room.people[one].seats}
-                if room is None or not here:
+                those &= {seat.viewer for seat in self.seats(room)} if room else set()
+                if room and those:
+                    await self.push(room)
+                else:
                     del self.watching[room_id]
                     self.hinted.pop(room_id, None)
-                    continue
-                await self.push(room, here)
 
-    async def push(self, room: Room, viewers: set[str]) -> None:
+    def seats(self, room: Room) -> list[Seat]:
+        """Of those who asked, as far as they are here."""
+        those = map(room.people.get, self.watching.get(room.info.id, ()))
+        return [seat for person in those if person for seat in person.seats]
+
+    async def push(self, room: Room) -> None:
         try:
             async with asyncio.timeout(LIVE_SECONDS):
                 report = await self.report(room.info.id)
@@ -188,12 +206,13 @@ class Audience:
         if report is None:
             return
         for body in (encode({"t": "retention.live", **thinned(report)}), self.hint(room, report)):
-            for viewer in viewers if body else ():
-                for seat in room.people[viewer].seats:
-                    send(seat, body)
+            for seat in self.seats(room) if body else ():
+                send(seat, body)
 
     def hint(self, room: Room, report: dict[str, Any]) -> bytes:
         """How long nothing has happened: said when that gets worse or better, and once a minute; else empty."""
+        if not report["stream"]["live"]:
+            return b""
         high = max((event.ts for event in room.ring if HIGH.search(event.body)), default=0)
         minutes = max(0.0, (self.now_ms() - max(high, report["start"])) / 60_000)
         level = "alarm" if minutes >= ALARM else "warn" if minutes >= WARN else "fine"
@@ -213,12 +232,24 @@ def intention(asked: Asked) -> str:
 def thinned(report: dict[str, Any]) -> dict[str, Any]:
     """Not more points than a screen shows; HTTP has them all."""
     stay, online = report["stay"], report["online"]
-    curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": fewer(online["curve"])}}
-    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": {}, "cohorts": []}
+    curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": coarser(online["curve"])}}
+    sources = {name: {**one, "curve": []} for name, one in report["sources"].items()}
+    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": sources}
+
+
+def picked(n: int) -> list[int]:
+    """Which of so many points are kept: evenly, and the last."""
+    return [*range(0, n - 1, max(1, -(-(n - 1) // (POINTS - 1)))), n - 1] if n else []
 
 
 def fewer(points: list[Any]) -> list[Any]:
-    step = -(-len(points) // POINTS)
-    return points if step <= 1 else [*points[::step], points[-1]]
+    return [points[n] for n in picked(len(points))]
 
 
+def coarser(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fewer, and what moved since the one before that is kept is told by each."""
+    kept, begin = [], 0
+    for n in picked(len(points)):
+        some, begin = points[begin : n + 1], n + 1
+        kept.append({**points[n], **{move: sum(one[move] for one in some) for move in ("joins", "leaves")}})
+    return kept

@@ -9,23 +9,30 @@ Definitions: ``docs/retention.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from liveroom.retention import Curve, log_log
 from liveroom.sessions import Floats, Ints
+from liveroom.tally import Part, Tally
 
 WEEK = 7 * 86_400
+BANDS = ((60, 1), (600, 5), (3600, 10), (WEEK, 60))  # cells up to so many seconds, and their width
 WIDTH = 10.0  # seconds of a bucket of joining
-PIECES = 6
+YOUNG = 600.0  # seconds: so long a bucket is wider than a cell
+# A bucket is cut into so many pieces before, and so many behind, the moment at which its viewers came on average.
+PIECES, OLD_PIECES = 6, 2
+# Kinds of counters, all by cohort. By cell: left, away, censored. By bucket of joining: here, and of those who is away.
+KINDS = "DPXOB"
+ONE_BIT = 36  # all but the censored count in units of 2**36, and below it the ms by which each lies behind the start
+MS_MASK = (1 << ONE_BIT) - 1
 
 
 def edges_of_cells() -> Floats:
-    widths = ((60, 1), (600, 5), (3600, 10), (WEEK, 60))
     edges, at = [0.0], 0.0
-    for end, width in widths:
+    for end, width in BANDS:
         edges += np.arange(at + width, end + width / 2, width).tolist()
         at = end
     return np.array(edges)
@@ -35,131 +42,145 @@ EDGES = edges_of_cells()
 CELLS = len(EDGES) - 1
 
 
+def cells_at(seconds: Floats) -> Ints:
+    """The cells of stays of so many seconds."""
+    cell = np.full(len(seconds), CELLS - 1)
+    at, first = 0, 0
+    for end, width in BANDS:
+        inside = (seconds >= at) & (seconds < end)
+        cell[inside] = first + ((seconds[inside] - at) // width).astype(np.int64)
+        first += (end - at) // width
+        at = end
+    cell[seconds < 0] = 0
+    return cell
+
+
 def cell_of(seconds: float) -> int:
-    """The cell of a stay of so many seconds."""
-    return int(np.clip(np.searchsorted(EDGES, seconds, side="right") - 1, 0, CELLS - 1))
-
-
-class Come(NamedTuple):
-    """How many came within a bucket, and by how many seconds behind its start, added up."""
-
-    n: int
-    behind: float
+    return int(cells_at(np.array([seconds]))[0])
 
 
 class Counts(NamedTuple):
-    """What is known of some sessions: who left and who was censored, by cell; who is here, by when he came."""
+    """Sessions by cell: who left, the seconds that those had stayed added up, and who was only seen up to there."""
 
-    left: Ints
-    stayed: Floats  # seconds, of those who left, added up
-    censored: Ints
-    here: Mapping[int, Come]  # bucket of joining, in seconds since the start -> who came in it
-
-    @staticmethod
-    def empty() -> Counts:
-        return Counts(np.zeros(CELLS, np.int64), np.zeros(CELLS), np.zeros(CELLS, np.int64), {})
+    left: Floats
+    stayed: Floats
+    unknown: Floats
 
 
-def present_by_age(here: Mapping[int, Come], now: float) -> Floats:
-    """Those who are still here, by the cell of how long they have been.
+class Spread(NamedTuple):
+    """Counters by cohort and place: how many, and by how many seconds they lie behind its start, added up."""
+
+    n: Floats
+    behind: Floats
+
+    def but(self, those: Spread) -> Spread:
+        return Spread(self.n - those.n, self.behind - those.behind)
+
+    def plus(self, those: Spread) -> Spread:
+        return Spread(self.n + those.n, self.behind + those.behind)
+
+
+class Cells(NamedTuple):
+    """The cells of a stream, one row for each cohort: sessions that are over or away by cell, open ones by bucket."""
+
+    cohorts: list[str]
+    left: Spread
+    away: Spread
+    censored: Floats
+    here: Spread
+    away_here: Spread
+
+    def at(self, now: float, *, gone: bool = False) -> list[Counts]:
+        """As of ``now``, in seconds since the start. ``gone``: whoever is away counts as having left; else as here."""
+        left, here = (self.left.plus(self.away), self.here.but(self.away_here)) if gone else (self.left, self.here)
+        cells = left.n.shape[1]
+        unknown = self.censored + present_by_age(here, now, cells)
+        stayed = left.behind + left.n * EDGES[:cells]
+        return [Counts(*row) for row in zip(left.n, stayed, unknown, strict=True)]
+
+
+def cells_in(tally: Tally, now: float) -> Cells:
+    parts = {kind: tally.of(kind) for kind in KINDS}
+    groups = np.unique(np.concatenate([part.groups for part in parts.values()]))
+    longest = max(int(parts[kind].places.max(initial=0)) for kind in "DPX")
+    latest = int(parts["O"].places.max(initial=0))
+    cells, buckets = min(CELLS, max(longest, cell_of(now)) + 1), latest // int(WIDTH) + 1
+
+    def table(part: Part, numbers: Ints, width: int, step: int) -> Floats:
+        row = np.searchsorted(groups, part.groups)
+        place = np.minimum(part.places // step, width - 1)
+        found = np.bincount(row * width + place, numbers, len(groups) * width).astype(np.float64)
+        return found.reshape(len(groups), width)
+
+    def spread(kind: str, width: int, step: int = 1) -> Spread:
+        part = parts[kind]
+        ms = table(part, part.numbers & MS_MASK, width, step)
+        return Spread(table(part, part.numbers >> ONE_BIT, width, step), ms / 1000)
+
+    return Cells(
+        [tally.groups[n] for n in groups.tolist()],
+        spread("D", cells),
+        spread("P", cells),
+        table(parts["X"], parts["X"].numbers, cells, 1),
+        spread("O", buckets, int(WIDTH)),
+        spread("B", buckets, int(WIDTH)),
+    )
+
+
+def present_by_age(here: Spread, now: float, cells: int) -> Floats:
+    """Those who are still here, by the cell of how long they have been; a row for each row.
 
     Of a bucket is known how many came and when on average: they are taken to have come evenly up to that moment, and
     evenly behind it. So whoever came first in it and leaves is compared with the others who came first.
     """
-    ages = np.zeros(CELLS)
-    if here:
-        at = np.fromiter(here.keys(), np.float64, len(here))
-        n, behind = (np.fromiter(column, np.float64, len(here)) for column in zip(*here.values(), strict=True))
-        mean = np.clip(behind / n, 0, WIDTH)
-        late = mean / WIDTH
-        steps = np.linspace(0, 1, PIECES)[:, None]
-        came = np.concatenate((at + steps * mean, at + mean + steps * (WIDTH - mean)))
-        share = np.repeat([n * (1 - late) / PIECES, n * late / PIECES], PIECES, axis=0)
+    row, bucket = np.nonzero(here.n > 0)
+    at, n = (bucket * WIDTH).astype(np.float64), here.n[row, bucket]
+    mean: Floats = np.minimum(np.maximum(here.behind[row, bucket] / n, 0), WIDTH)
+    young = now - at < YOUNG + WIDTH
+    found = np.zeros(len(here.n) * cells)
+    for some, pieces in ((young, PIECES), (~young, OLD_PIECES)):
+        came, share = cut_up(at[some], mean[some], n[some], pieces)
+        rows = np.broadcast_to(row[some], came.shape)
         inside = came <= now
-        cell = np.clip(np.searchsorted(EDGES, now - came[inside], side="right") - 1, 0, CELLS - 1)
-        ages += np.bincount(cell, share[inside], CELLS)
-    return ages
+        cell = np.minimum(cells_at(now - came[inside]), cells - 1)
+        found += np.bincount(rows[inside] * cells + cell, share[inside], len(found))
+    return found.reshape(len(here.n), cells)
 
 
-def curve_of(counts: Counts, now: float) -> Curve:
+def cut_up(at: Floats, mean: Floats, n: Floats, pieces: int) -> tuple[Floats, Floats]:
+    """When the pieces of buckets came, and how many each of them is."""
+    late = mean / WIDTH
+    steps = np.linspace(0, 1, pieces)[:, None]
+    came = np.concatenate((at + steps * mean, at + mean + steps * (WIDTH - mean)))
+    return came, np.repeat([n * (1 - late) / pieces, n * late / pieces], pieces, axis=0)
+
+
+def at_risk(counts: Counts) -> Floats:
+    return np.cumsum((counts.left + counts.unknown)[::-1])[::-1]
+
+
+def curve_of(counts: Counts) -> Curve:
     """Kaplan–Meier over the cells.
 
     Within a cell departures come before those who are censored there, as at one time of the exact curve.
     """
-    gone = counts.left
-    unknown = counts.censored + present_by_age(counts.here, now)
-    at_risk = np.cumsum((gone + unknown)[::-1])[::-1]
-    where = np.flatnonzero(gone)
-    n, d = at_risk[where], gone[where]
+    where = np.flatnonzero(counts.left)
+    n, d = at_risk(counts)[where], counts.left[where]
     with np.errstate(divide="ignore", invalid="ignore"):
         s = np.cumprod(1 - d / n).astype(np.float64)
         lo, hi = log_log(s, np.sqrt(np.cumsum(d / (n * (n - d)))))
-    return Curve(counts.stayed[where] / d, np.rint(n).astype(np.int64), d, s, lo, hi)
+    return Curve(counts.stayed[where] / d, np.rint(n).astype(np.int64), d.astype(np.int64), s, lo, hi)
 
 
-def horizon_of(counts: Counts, now: float, few: int, most: float) -> float | None:
+def horizon_of(counts: Counts, few: int, most: float) -> float | None:
     """The last time at which enough are compared, at most ``most`` seconds."""
-    at_risk = np.cumsum((counts.left + counts.censored + present_by_age(counts.here, now))[::-1])[::-1]
-    enough = np.flatnonzero(at_risk >= few)
+    enough = np.flatnonzero(at_risk(counts) >= few)
     return min(most, float(EDGES[enough[-1] + 1])) if len(enough) else None
 
 
-# Fields of a stream's cells, each ``kind:cohort:place``. By cell: D left (and why), T the ms that they had stayed,
-# X censored, P and Q the same of those who are away. By 10-s bucket of joining: O here, A by how many ms they came
-# behind its start; B and E the same of those who are away, who are in O as well.
-KINDS = "DTXPQOABE"
-Tables = Mapping[str, Mapping[str, Mapping[int, int]]]  # cohort -> kind -> place -> number
-
-
-def tables_from(fields: Mapping[str, int]) -> Tables:
-    tables: dict[str, dict[str, dict[int, int]]] = {}
-    for name, number in fields.items():
-        if name[0] in KINDS and name[1] == ":":
-            kind, cohort, place, *_ = name.split(":")
-            kinds = tables.get(cohort)
-            if kinds is None:
-                kinds = tables[cohort] = {one: {} for one in KINDS}
-            at = int(place)
-            kinds[kind][at] = kinds[kind].get(at, 0) + number
-    return tables
-
-
-def counts_from(fields: Mapping[str, int], *, gone: bool = False) -> dict[str, Counts]:
-    return counts_in(tables_from(fields), gone=gone)
-
-
-def counts_in(tables: Tables, *, gone: bool = False) -> dict[str, Counts]:
-    """By cohort. ``gone``: whoever is away counts as having left; else as here, for he may come back."""
-    return {cohort: counted(table, gone) for cohort, table in tables.items()}
-
-
-def counted(table: Mapping[str, Mapping[int, int]], gone: bool) -> Counts:
-    left, stayed = column(table, "D"), column(table, "T") / 1000.0
-    here, behind = dict(table.get("O", {})), dict(table.get("A", {}))
-    if gone:
-        left, stayed = left + column(table, "P"), stayed + column(table, "Q") / 1000.0
-        for bucket, count in table.get("B", {}).items():
-            here[bucket] = here.get(bucket, 0) - count
-            behind[bucket] = behind.get(bucket, 0) - table.get("E", {}).get(bucket, 0)
-    when = {bucket: Come(count, behind.get(bucket, 0) / 1000) for bucket, count in here.items() if count > 0}
-    return Counts(left, stayed, column(table, "X"), when)
-
-
-def column(table: Mapping[str, Mapping[int, int]], kind: str) -> Ints:
-    found = np.zeros(CELLS, np.int64)
-    if numbers := table.get(kind):
-        where = np.fromiter(numbers.keys(), np.int64, len(numbers))
-        found[where] = np.fromiter(numbers.values(), np.int64, len(numbers))
-    return found
-
-
-def together(parts: Mapping[str, Counts]) -> Counts:
+def together(parts: Iterable[Counts]) -> Counts:
     """All cohorts as one."""
-    total = Counts.empty()
-    here: dict[int, Come] = {}
-    for one in parts.values():
-        total = Counts(total.left + one.left, total.stayed + one.stayed, total.censored + one.censored, here)
-        for at, count in one.here.items():
-            before = here.get(at, Come(0, 0.0))
-            here[at] = Come(before.n + count.n, before.behind + count.behind)
-    return total._replace(here=here)
+    rows = list(parts)
+    if not rows:
+        return Counts(np.zeros(1), np.zeros(1), np.zeros(1))
+    return Counts(*(np.sum(column, axis=0) for column in zip(*rows, strict=True)))

@@ -93,20 +93,34 @@ class Interaction(Struct, frozen=True):
     heavy: Deeds
 
 
+class Difference(Struct, frozen=True):
+    """How surely the sources keep viewers for different times: a log-rank test."""
+
+    chi2: float
+    df: int
+    p: float
+
+
 class Report(Struct, frozen=True):
-    """How long viewers stay, and how many are here. ``start``, ``now``: epoch milliseconds; other times: seconds."""
+    """How long viewers stay, and how many are here. ``start``, ``now``: epoch milliseconds; other times: seconds.
+
+    ``definitions`` says by the name of a field where that is defined. Sources of few viewers are only counted, in
+    ``sources_hidden``.
+    """
 
     stream: StreamAbout
     start: int
     now: int
     units: str
-    definitions: str
+    definitions: dict[str, str]
     uv: int
     sessions: int
     watch: Watched
     stay: Settled
     provisional: tuple[Stay, ...]
     sources: dict[str, StayCurve]
+    sources_hidden: int
+    sources_differ: Difference | None
     online: Online
     cohorts: tuple[Cohort, ...]
     reasons: dict[str, int]

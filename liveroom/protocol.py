@@ -236,7 +236,7 @@ class RhythmHint(Event, frozen=True, tag="rhythm.hint"):
 
 
 class RetentionLive(Event, Report, frozen=True, tag="retention.live"):
-    """To hosts who watch: the report of ``GET …/retention`` with fewer points, without sources and cohorts."""
+    """To hosts who watch: the report of ``GET …/retention`` with fewer points, and no curves of sources."""
 
     delivery = "private"
 

@@ -30,6 +30,12 @@ class Curve(NamedTuple):
     lo: Floats  # 95 % pointwise, log-log; nan where s is 0 or 1
     hi: Floats
 
+    def thinned(self, most: int) -> Curve:
+        """Not more than so many rows, evenly, and always the last."""
+        where = np.unique(np.linspace(0, len(self.t) - 1, min(most, len(self.t))).astype(np.int64))
+        t, n, d, *shares = self
+        return Curve(t[where], n[where], d[where], *(share[where] for share in shares))
+
 
 def at_risk(entry: Floats, span: Floats, t: Floats) -> Ints:
     """How many had come and not gone just before each t; at t = 0 everybody who was there from the start."""

@@ -2,6 +2,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import planting
 from tests.contracts import wire
@@ -10,6 +11,9 @@ from tests.house import House, Node, Plant
 LOG_TAIL = 4000
 
 pytest_plugins = ["tests.plugin_skips"]
+
+settings.register_profile("busy", deadline=None)  # how long an example takes says more of the machine than of the code
+settings.load_profile("busy")
 
 
 @pytest.hookimpl(wrapper=True)

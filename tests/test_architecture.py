@@ -26,7 +26,7 @@ BELOW: dict[str, set[str]] = {
     "app": {"gateway", "http", "floor", "store", "ledger", "pure", "protocol", "gameplay"},
     "cli": {"app", "client", "gateway", "http", "floor", "store", "ledger", "pure", "protocol", "gameplay"},
     "contracts": {"http", "pure", "protocol", "gameplay"},
-    "loadtest": {"client", "protocol", "gameplay"},
+    "loadtest": {"client", "store", "pure", "protocol", "gameplay"},
 }
 # Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
 TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}

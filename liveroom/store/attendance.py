@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -72,6 +72,7 @@ class Attendance:
         self.minute = 0
         self.deeds: set[tuple[str, str, str]] = set()  # room, viewer and kind, of this minute
         self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
+        self.runs: Callable[[str, str], None] = lambda _room, _stream: None  # told which stream runs
 
     # -- told --
 
@@ -115,6 +116,7 @@ class Attendance:
             roll = self.rolls[room]
             if not isinstance(answer, Exception):
                 roll.sent, roll.number = [], 0
+                self.runs(room, answer.decode())
                 if not roll.waiting:
                     del self.rolls[room]
 
@@ -128,8 +130,8 @@ class Attendance:
 
     def call(self, room: str, roll: Roll, rows: list[tuple[Word, ...]]) -> scripts.Call:
         at = keys_of(room, self.shards)
-        args: list[Word] = [room, self.node, roll.number, self.grace_ms, self.new_id()]
-        return "attend", [*at.roll_keys(), at.batches], [*args, *(word for row in rows for word in row)]
+        args: list[Word] = [room, self.node, roll.number, self.grace_ms, self.new_id(), json.encode(rows)]
+        return "attend", [*at.roll_keys(), at.batches], args
 
     # -- bells --
 
@@ -167,7 +169,7 @@ class Attendance:
             return StreamNow(said["last"], int(said["last_start"]), int(said["last_end"]), *about)
         return None
 
-    async def counted(self, room: str, stream: str) -> tuple[dict[str, int], dict[str, int]]:
+    async def counted(self, room: str, stream: str) -> tuple[dict[bytes, bytes], dict[str, int]]:
         """The cells of a stream; and its distinct viewers, all (under the name ``""``) and those who took part."""
         at = keys_of(room, self.shards)
         async with self.redis.pipeline(transaction=False) as pipeline:
@@ -175,4 +177,4 @@ class Attendance:
             for deed in DEEDS:
                 pipeline.pfcount(at.visitors(f"{stream}{deed and ':'}{deed}"))
             cells, *distinct = await pipeline.execute()
-        return {name.decode(): int(number) for name, number in cells.items()}, dict(zip(DEEDS, distinct, strict=True))
+        return cells, dict(zip(DEEDS, distinct, strict=True))

@@ -19,6 +19,7 @@ from liveroom.store import keys, scripts
 from liveroom.store.attendance import EMPTY_MS, Attendance
 from liveroom.store.keys import keys_of
 from liveroom.store.presence import Presence
+from tests.audience.tally import ENDS, ONE
 
 SHARDS = 1
 GRACE = 10_000
@@ -228,6 +229,13 @@ class Stage:
             for v, a, span, event, watch in rows_
         )
 
+    async def cells(self, stream: str) -> dict[str, int]:
+        fields, _ = await self.nodes[0][0].counted(self.room, stream)
+        return {name.decode(): int(number) for name, number in fields.items()}
+
+    async def distinct(self, stream: str) -> dict[str, int]:
+        return (await self.nodes[0][0].counted(self.room, stream))[1]
+
     async def told(self) -> dict[str, list[Found]]:
         """What is in the outbox."""
         found = defaultdict(list)
@@ -248,11 +256,14 @@ class Stage:
         sessions = {viewer.decode(): json.loads(one) for viewer, one in open_.items()}
         told = await self.facts()
         for stream in self.streams:
-            cells, _ = await self.nodes[0][0].counted(self.room, stream)
+            cells = await self.cells(stream)
             assert all(number >= 0 for number in cells.values()), cells
             sums = Counter[str]()
             for name, number in cells.items():
-                sums[name.partition(":")[0]] += number
+                kind = name.partition(":")[0]
+                sums[kind] += number // ONE if kind in "DPOB" else number
+                if kind == "D":
+                    sums["T"] += number // ONE * ms(ENDS[int(name.rpartition(":")[2])]) + number % ONE
             ours = [one for one in sessions.values() if one["stream"] == stream]
             away = [one for one in ours if not one["nodes"]]
             over = [one for one in told if one["stream"] == stream]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from liveroom.cells import EDGES
 from liveroom.retention import Curve, stay_curve
 from liveroom.sessions import Floats
+from liveroom.tally import Tally, tally_of
 
 TENTH, COHORT, SECOND = 10_000, 300_000, 1000
+ONE = 1 << 36  # a session, in a counter that has the ms behind the start of its cell below it
 ENDS = EDGES.tolist()
 
 
@@ -31,6 +33,11 @@ def place(ms: int) -> int:
     return min(bisect_right(ENDS, ms / SECOND) - 1, len(ENDS) - 2)
 
 
+def behind(ms: int) -> int:
+    """By how much a stay is longer than the shortest of its cell."""
+    return int(min(ms - round(ENDS[place(ms)] * SECOND), 59_999))
+
+
 def tenth(ms: int) -> int:
     return max(0, ms // TENTH) * 10
 
@@ -43,15 +50,18 @@ def cells_of(stays: Iterable[Stay]) -> dict[str, int]:
         found[f"M:{start // COHORT}"] += 1
         found[f"J:{tenth(start)}"] += 1
         if span is None:
-            found[f"O:{cohort}:{tenth(start)}"] += 1
-            found[f"A:{cohort}:{tenth(start)}"] += start - tenth(start) * SECOND
+            found[f"O:{cohort}:{tenth(start)}"] += ONE + start - tenth(start) * SECOND
         else:
             found["watch"] += span
             found[f"L:{tenth(start + span)}"] += 1
-            found[f"D:{cohort}:{place(span)}:{why}"] += 1
-            found[f"T:{cohort}:{place(span)}"] += span
+            found[f"D:{cohort}:{place(span)}"] += ONE + behind(span)
+            found[f"R:{why or 'close'}"] += 1
             found[f"C:{start // COHORT}:{span // COHORT}"] += 1
-    return dict(found)
+    return {name: n for name, n in found.items() if n}
+
+
+def tally(cells: Mapping[str, int]) -> Tally:
+    return tally_of({name.encode(): str(n).encode() for name, n in cells.items()})
 
 
 def exact_curve(stays: Sequence[Stay], now: int) -> Curve:

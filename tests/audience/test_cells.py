@@ -15,13 +15,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liveroom.cells import CELLS, EDGES, WEEK, Counts, cell_of, counts_from, curve_of, horizon_of, together
+from liveroom.cells import CELLS, EDGES, WEEK, Counts, cell_of, cells_in, curve_of, horizon_of, together
 from liveroom.live_report import BUCKET, COHORT, HIDDEN, live_report
 from liveroom.retention import FEW, Curve, quantile, stay_curve
 from liveroom.sessions import Connections, Recording, Sessions, sessions_of
 from liveroom.store.embedded import Embedded
 from liveroom.store.server import client
-from tests.audience.tally import Stay, apart, beyond_a_cell, cells_of, exact_curve, place, share
+from tests.audience.tally import ONE, Stay, apart, behind, beyond_a_cell, cells_of, exact_curve, place, share, tally
 from tests.retention.rows import strict
 
 LOG = Path(__file__).parents[3] / "shared/data/irc_rooms/developers_2013-03-04_08.jsonl.gz"
@@ -32,13 +32,17 @@ SOURCES = ("direct", "share", "ad")
 
 
 def curve(cells: dict[str, int], now_ms: int, *, gone: bool = False) -> Curve:
-    return curve_of(together(counts_from(cells, gone=gone)), now_ms / 1000)
+    return curve_of(counts(cells, now_ms / 1000, gone=gone))
+
+
+def counts(cells: dict[str, int], now: float, *, gone: bool = False) -> Counts:
+    return together(cells_in(tally(cells), now).at(now, gone=gone))
 
 
 def report(cells: dict[str, int], now_ms: int, viewers: int = 0, grace_ms: int = 0) -> Any:
     """As it is sent: JSON without NaN and Infinity."""
     distinct = {"": viewers, "light": 0, "medium": 0, "heavy": 0}
-    return strict(json.dumps(live_report(cells, distinct, START, START + now_ms, grace_ms), allow_nan=False))
+    return strict(json.dumps(live_report(tally(cells), distinct, START, START + now_ms, grace_ms), allow_nan=False))
 
 
 # the table of cells
@@ -69,9 +73,9 @@ def test_redis_has_the_same_cells(tmp_path: Path):
     some = np.random.default_rng(1).integers(0, 8 * DAY, 5000).tolist()
     times = [max(0, ms) for ms in (*around, *some, 100 * DAY)]
     shared = files("liveroom.store").joinpath("lua/_attend.lua").read_text("utf-8")
-    ask = "local found = {}; for i, ms in ipairs(ARGV) do found[i] = cell_of(tonumber(ms)) end; return found"
+    ask = "local found = {}; for i, ms in ipairs(ARGV) do found[i] = { cell_of(tonumber(ms)) } end; return found"
 
-    async def asked(url: str) -> list[int]:
+    async def asked(url: str) -> list[list[int]]:
         redis = client(url, 10)
         try:
             pages = [times[n : n + 1000] for n in range(0, len(times), 1000)]
@@ -82,7 +86,7 @@ def test_redis_has_the_same_cells(tmp_path: Path):
     embedded = Embedded(tmp_path / "data")
     embedded.start()
     try:
-        assert asyncio.run(asked(embedded.url)) == [cell_of(ms / 1000) for ms in times]
+        assert asyncio.run(asked(embedded.url)) == [[cell_of(ms / 1000), behind(ms)] for ms in times]
     finally:
         embedded.stop()
 
@@ -268,10 +272,8 @@ def away(cells: dict[str, int], start: int, span: int, cohort: str = "direct") -
     """Somebody more, who went and may come back."""
     more = dict(cells)
     place_, at = f"{cohort}:{place(span)}", f"{cohort}:{start // 10_000 * 10}"
-    behind = start % 10_000
-    for name, n in (("P:" + place_, 1), ("Q:" + place_, span), ("O:" + at, 1), ("A:" + at, behind)):
-        more[name] = more.get(name, 0) + n
-    for name, n in (("B:" + at, 1), ("E:" + at, behind)):
+    here = ONE + start % 10_000
+    for name, n in (("P:" + place_, ONE + behind(span)), ("O:" + at, here), ("B:" + at, here)):
         more[name] = more.get(name, 0) + n
     return more
 
@@ -413,7 +415,7 @@ def test_reasons_are_added_up_over_cells_and_sources():
 def test_who_did_anything_is_told_by_the_minute_and_is_never_more_than_all():
     cells = {"I:light:0": 3, "I:light:2": 1, "I:heavy:12": 1}
     distinct = {"": 4, "light": 5, "medium": 0, "heavy": 1}  # counted roughly
-    said = live_report(cells, distinct, START, START + 3_600_000, 0)["interaction"]
+    said = live_report(tally(cells), distinct, START, START + 3_600_000, 0)["interaction"]
     assert said["light"] == {"viewers": 5, "share": 1.0, "minutes": [{"t": 0, "n": 3}, {"t": 120, "n": 1}]}
     assert said["medium"] == {"viewers": 0, "share": 0.0, "minutes": []}
     assert (said["heavy"]["share"], said["heavy"]["minutes"]) == (0.25, [{"t": 720, "n": 1}])
@@ -426,11 +428,11 @@ def test_a_bounce_is_within_three_seconds():
 
 
 def test_the_curve_is_trusted_no_further_than_enough_are_compared():
-    counts = together(counts_from(cells_of([Stay(0)] * FEW)))
-    assert horizon_of(counts, 100.0, FEW, 1800) == pytest.approx(100, abs=5)
-    assert horizon_of(counts, 9000.0, FEW, 1800) == 1800
-    assert horizon_of(counts, 100.0, FEW + 1, 1800) is None
-    assert horizon_of(Counts.empty(), 100.0, FEW, 1800) is None
+    cells = cells_of([Stay(0)] * FEW)
+    assert horizon_of(counts(cells, 100.0), FEW, 1800) == pytest.approx(100, abs=5)
+    assert horizon_of(counts(cells, 9000.0), FEW, 1800) == 1800
+    assert horizon_of(counts(cells, 100.0), FEW + 1, 1800) is None
+    assert horizon_of(counts({}, 100.0), FEW, 1800) is None
 
 
 def test_a_report_costs_its_cells_and_not_its_audience():
@@ -441,17 +443,16 @@ def test_a_report_costs_its_cells_and_not_its_audience():
     spans = np.minimum(luck.exponential(1500, 1_000_000), 8 * 3600)
     found = np.clip(np.searchsorted(EDGES, spans, side="right") - 1, 0, CELLS - 1)
     for n, cell in enumerate(found.tolist()):
-        source, why = sources[n % 12], ("close", "background", "conn_error")[n % 3]
-        name, sum_ = f"D:{source}:{cell}:{why}", f"T:{source}:{cell}"
-        cells[name] = cells.get(name, 0) + 1
-        cells[sum_] = cells.get(sum_, 0) + int(EDGES[cell] * 1000)
+        source = sources[n % 12]
+        name = f"D:{source}:{cell}"
+        cells[name] = cells.get(name, 0) + ONE
     for n in range(100_000):
         bucket = n * 10 % 28_800
-        for name, by in ((f"O:{sources[n % 12]}:{bucket}", 1), (f"A:{sources[n % 12]}:{bucket}", 5000)):
-            cells[name] = cells.get(name, 0) + by
+        name = f"O:{sources[n % 12]}:{bucket}"
+        cells[name] = cells.get(name, 0) + ONE + 5000
     began = time.perf_counter()
-    said = live_report(cells, {"": 1_000_000, "light": 0, "medium": 0, "heavy": 0}, START, START + 28_800_000, 0)
+    said = live_report(tally(cells), {"": 1_000_000, "light": 0, "medium": 0, "heavy": 0}, START, START + 28_800_000, 0)
     print(f"{(time.perf_counter() - began) * 1000:.1f} ms for {len(cells)} cells")
     assert said["stay"]["n"] == 1_100_000
     assert sum(one["n"] for one in said["sources"].values()) == 1_100_000
-    assert 0 < float(share(curve_of(together(counts_from(cells)), 28_800.0), np.array([1500.0]))[0]) < 1
+    assert 0 < float(share(curve(cells, 28_800_000), np.array([1500.0]))[0]) < 1

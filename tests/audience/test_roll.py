@@ -144,7 +144,7 @@ def test_cells_are_those_of_the_sessions(play: Play):
         await stage.wait(2_000)
         await stage.sweep()
         (stream,) = stage.streams
-        cells, viewers = await stage.nodes[0][0].counted(stage.room, stream)
+        cells, viewers = await stage.cells(stream), await stage.distinct(stream)
         ours = {name: n for name, n in cells.items() if n and name != "sources" and not name.startswith("S:")}
         assert ours == cells_of(stays)
         assert viewers[""] == 40
@@ -290,7 +290,7 @@ def test_who_came_after_his_node_was_last_heard_of_was_here_for_no_time(play: Pl
         await stage.wait(LEASE + 1)
         await stage.bells()
         (stream,) = stage.streams
-        cells, _ = await stage.nodes[0][0].counted(stage.room, stream)
+        cells = await stage.cells(stream)
         moves: Counter[int] = Counter()
         for name, n in cells.items():
             if name[:2] in ("J:", "L:"):
@@ -467,8 +467,8 @@ def test_more_than_the_first_eleven_sources_are_others(play: Play):
             await stage.join(f"v{n}", 0, f"source{n % 13}")
         await stage.note()
         (stream,) = stage.streams
-        cells, _ = await stage.nodes[0][0].counted(stage.room, stream)
-        counted = {name.split(":")[1]: n for name, n in cells.items() if name.startswith("O:")}
+        cells = await stage.cells(stream)
+        counted = {name.split(":")[1]: n >> 36 for name, n in cells.items() if name.startswith("O:")}
         assert counted == {**{f"source{n}": 1 for n in range(11)}, "source0": 2, "other": 2}
 
     play(show)

@@ -159,8 +159,7 @@ def test_a_show(house: House):
             assert said["reasons"] == {"close": 2, "background": 1, "node_lost": 1}
             assert said["stream"]["live"] is False
             assert (said["stream"]["title"], said["stream"]["implicit"]) == ("Evening", False)
-            assert set(said["sources"]) == {"share", "direct"}
-            assert said["sources"]["share"]["n"] == 1
+            assert (said["sources"], said["sources_hidden"], said["sources_differ"]) == ({}, 2, None)
             assert said["online"]["curve"][0]["viewers"] in (0, 1)
             assert said["watch"]["total"] == pytest.approx(float(known.watch.sum()), abs=8 * NEAR + LEASE_SECONDS / 3)
 
@@ -233,6 +232,26 @@ def test_a_host_who_leaves_is_told_nothing_when_he_comes_back(house: House):
             async with guests(join(a, room, "host", "h1")) as (back,):
                 await asyncio.sleep(4.5)
                 assert not [one for one in back.heard if one["t"] == "retention.live"]
+
+    asyncio.run(show())
+
+
+def test_who_stays_after_a_stream_attends_the_one_that_then_begins_by_itself(house: House):
+    async def show() -> None:
+        async with (
+            opened(house, 1) as ((a,), room),
+            guests(join(a, room, "host"), join(a, room, sub="ann"), join(a, room, sub="bob")) as (host, _, bob),
+        ):
+            await host.ask("stream.start")
+            await report_when(a, room, lambda said: said["sessions"] == 2)
+            await host.ask("stream.stop")
+            await bob.leave()
+            said = await report_when(a, room, lambda said: not said["stream"]["live"])
+            assert said["stay"]["n"] == 2
+            async with guests(join(a, room, sub="cem")):
+                said = await report_when(a, room, lambda said: said["stream"]["live"] and said["sessions"] == 2)
+                assert said["stream"]["implicit"]
+                assert said["online"]["now"] == 2
 
     asyncio.run(show())
 

@@ -1,27 +1,29 @@
 -- Shared: who attends a room, as sessions: the open ones as records, all of them counted in cells.
 
 local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 10487
+-- Cells of sessions count them in units of this, and below it add up the ms by which each lies behind the cell's start.
+local ONE = 2 ^ 36
 -- Who came back within the grace may be told of so much later.
 local LATE_MS = 1000
 
--- The cell of a stay, as ``cells.py`` has them.
+-- The cell of a stay, as ``cells.py`` has them, and the ms by which it lies behind the cell's start.
 local function cell_of(ms)
-    local s = ms / 1000
-    if s < 60 then
-        return math.floor(s)
-    elseif s < 600 then
-        return 60 + math.floor((s - 60) / 5)
-    elseif s < 3600 then
-        return 168 + math.floor((s - 600) / 10)
+    if ms < 60000 then
+        return math.floor(ms / 1000), ms % 1000
+    elseif ms < 600000 then
+        return 60 + math.floor((ms - 60000) / 5000), ms % 5000
+    elseif ms < 3600000 then
+        return 168 + math.floor((ms - 600000) / 10000), ms % 10000
     end
-    return math.min(468 + math.floor((s - 3600) / 60), LAST_CELL)
+    local cell = 468 + math.floor((ms - 3600000) / 60000)
+    return math.min(cell, LAST_CELL), cell > LAST_CELL and 59999 or ms % 60000
 end
 
 -- `at`: keys by name; `about`: {room, now, grace, fact, stream}, of which `stream` names one that begins by itself.
 local function open_roll(at, about)
     local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end")
     return { at = at, about = about, now = about.now, id = is[1] or nil, start = tonumber(is[2] or "0"),
-        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {} }
+        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {}, counts = {} }
 end
 
 local function begin_stream(roll, id, start, title, by)
@@ -42,8 +44,21 @@ local function end_stream(roll, ends)
     end
 end
 
+-- Gathered, for many who come at once are counted in the same few cells; `close_roll` writes them.
 local function count(roll, stream, field, n)
-    redis.call("HINCRBY", roll.at.cells .. stream, field, n)
+    local fields = roll.counts[stream] or {}
+    roll.counts[stream] = fields
+    fields[field] = (fields[field] or 0) + n
+end
+
+local function write_counts(roll)
+    for stream, fields in pairs(roll.counts) do
+        for field, n in pairs(fields) do
+            if n ~= 0 and redis.call("HINCRBY", roll.at.cells .. stream, field, n) == 0 then
+                redis.call("HDEL", roll.at.cells .. stream, field)
+            end
+        end
+    end
 end
 
 local function tenth(start, ms)
@@ -72,36 +87,33 @@ local function keep(roll, viewer, session)
     redis.call("HSET", roll.at.sessions, viewer, cjson.encode(session))
 end
 
--- Who is here, by when he came: how many, and by how much they came behind the start of their bucket.
-local function count_here(roll, session, n, number, behind)
-    local place = session.source .. ":" .. session.bucket
-    count(roll, session.stream, number .. ":" .. place, n)
-    count(roll, session.stream, behind .. ":" .. place, n * (session.start - session.origin - session.bucket * 1000))
+-- Who is here, by when he came.
+local function count_here(roll, session, n, kind)
+    local behind = session.start - session.origin - session.bucket * 1000
+    count(roll, session.stream, kind .. ":" .. session.source .. ":" .. session.bucket, n * (ONE + behind))
 end
 
 -- Away, perhaps for good: counted beside the others, and taken back when that is known.
 local function count_away(roll, session, n)
-    local span = session.ends - session.start
-    local place = session.source .. ":" .. cell_of(span)
-    count(roll, session.stream, "P:" .. place, n)
-    count(roll, session.stream, "Q:" .. place, n * span)
-    count_here(roll, session, n, "B", "E")
+    local cell, behind = cell_of(session.ends - session.start)
+    count(roll, session.stream, "P:" .. session.source .. ":" .. cell, n * (ONE + behind))
+    count_here(roll, session, n, "B")
 end
 
 -- A session is over: he left, or the stream did (`event` 0), and nobody knows how long he would have stayed.
 local function finish(roll, viewer, session, event, ends)
     local stream, cohort, span = session.stream, session.source, math.max(0, ends - session.start)
-    local cell = cell_of(span)
+    local cell, behind = cell_of(span)
     if #session.nodes == 0 then
         count_away(roll, session, -1)
     else
         session.watch = session.watch + math.max(0, ends - session.since)
         count(roll, stream, "L:" .. tenth(session.origin, ends), 1)
     end
-    count_here(roll, session, -1, "O", "A")
+    count_here(roll, session, -1, "O")
     if event == 1 then
-        count(roll, stream, "D:" .. cohort .. ":" .. cell .. ":" .. session.why, 1)
-        count(roll, stream, "T:" .. cohort .. ":" .. cell, span)
+        count(roll, stream, "D:" .. cohort .. ":" .. cell, ONE + behind)
+        count(roll, stream, "R:" .. (session.why == "" and "close" or session.why), 1)
         count(roll, stream, "C:" .. math.floor((session.start - session.origin) / COHORT_MS) .. ":"
             .. math.floor(span / COHORT_MS), 1)
     else
@@ -134,7 +146,7 @@ local function set_out(roll, viewer, source, came)
     local cohort, start = cohort_of(roll, source), math.max(came, roll.start)
     local session = { stream = roll.id, origin = roll.start, start = start, source = cohort, since = start, watch = 0,
         bucket = tenth(roll.start, start), ends = start, why = "", nodes = {}, rtt = 0 }
-    count_here(roll, session, 1, "O", "A")
+    count_here(roll, session, 1, "O")
     count(roll, roll.id, "M:" .. math.floor((start - roll.start) / COHORT_MS), 1)
     count(roll, roll.id, "sessions", 1)
     redis.call("PFADD", roll.at.viewers .. roll.id, viewer)
@@ -230,6 +242,7 @@ end
 -- Hand what is over to the ledger, and say when to look again: when somebody's grace is over, or at once while there
 -- are sessions of a stream that ended.
 local function close_roll(roll, again)
+    write_counts(roll)
     if #roll.facts > 0 then
         redis.call("XADD", roll.at.outbox, "*", "id", roll.about.fact, "room", roll.about.room, "what", "sessions",
             "sessions", "[" .. table.concat(roll.facts, ",") .. "]")

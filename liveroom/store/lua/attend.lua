@@ -15,13 +15,13 @@
 -- ARGV[3]  number of this batch
 -- ARGV[4]  grace in ms
 -- ARGV[5]  id of the fact, and of a stream that begins by itself
--- ARGV[6...]  five for each: "join", "leave" or "act", viewer, when (clock time of the server in ms), his source, why he
---             left or how he took part, RTT in ms
+-- ARGV[6]  JSON: a list with five for each: "join", "leave" or "act", viewer, when (clock time of the server in ms), his
+--          source, why he left or how he took part, RTT in ms
 --
--- returns  1, or 0 where this batch was counted before
+-- returns  the id of the stream that runs, or "": also where this batch was counted before
 
 if tonumber(redis.call("HGET", KEYS[8], ARGV[2]) or "0") >= tonumber(ARGV[3]) then
-    return 0
+    return redis.call("HGET", KEYS[3], "id") or ""
 end
 redis.call("HSET", KEYS[8], ARGV[2], ARGV[3])
 redis.call("EXPIRE", KEYS[8], 3600) -- a batch is not sent again for so long
@@ -29,15 +29,16 @@ local now = server_ms()
 local roll = open_roll({ sessions = KEYS[1], pending = KEYS[2], stream = KEYS[3], bells = KEYS[4], outbox = KEYS[5],
     cells = KEYS[6], viewers = KEYS[7] }, { room = ARGV[1], now = now, grace = tonumber(ARGV[4]), fact = ARGV[5],
     stream = "s_" .. ARGV[5] })
-for i = 6, #ARGV, 5 do
-    local viewer, when = ARGV[i + 1], math.min(tonumber(ARGV[i + 2]), now)
-    if ARGV[i] == "join" then
-        join(roll, viewer, ARGV[2], ARGV[i + 3], when)
-    elseif ARGV[i] == "act" then
-        act(roll, viewer, ARGV[i + 3], when)
+for _, row in ipairs(cjson.decode(ARGV[6])) do
+    local what, viewer, when, word, rtt = unpack(row)
+    when = math.min(when, now)
+    if what == "join" then
+        join(roll, viewer, ARGV[2], word, when)
+    elseif what == "act" then
+        act(roll, viewer, word, when)
     else
-        leave(roll, viewer, ARGV[2], when, ARGV[i + 3], tonumber(ARGV[i + 4]))
+        leave(roll, viewer, ARGV[2], when, word, rtt)
     end
 end
 close_roll(roll, false)
-return 1
+return roll.id or ""

@@ -551,20 +551,22 @@ export interface PlayAnnouncedEvent {
   at: number;
 }
 
-/** To hosts who watch: the report of `GET …/retention` with fewer points, without sources and cohorts. */
+/** To hosts who watch: the report of `GET …/retention` with fewer points, and no curves of sources. */
 export interface RetentionLiveEvent {
   t: "retention.live";
   stream: StreamAbout;
   start: number;
   now: number;
   units: string;
-  definitions: string;
+  definitions: Record<string, string>;
   uv: number;
   sessions: number;
   watch: Watched;
   stay: Settled;
   provisional: Stay[];
   sources: Record<string, StayCurve>;
+  sources_hidden: number;
+  sources_differ: Difference | null;
   online: Online;
   cohorts: Cohort[];
   reasons: Record<string, number>;
@@ -613,6 +615,13 @@ export interface StayCurve {
   rmst_seconds: number | null;
   bounce: number | null;
   n: number;
+}
+
+/** How surely the sources keep viewers for different times: a log-rank test. */
+export interface Difference {
+  chi2: number;
+  df: number;
+  p: number;
 }
 
 export interface Online {
@@ -1243,19 +1252,21 @@ export interface Why {
   reason?: string; // at most 200; left out: ""
 }
 
-/** How long viewers stay, and how many are here. `start`, `now`: epoch milliseconds; other times: seconds. */
+/** How long viewers stay, and how many are here. `start`, `now`: epoch milliseconds; other times: seconds. `definitions` says by the name of a field where that is defined. Sources of few viewers are only counted, in `sources_hidden`. */
 export interface Report {
   stream: StreamAbout;
   start: number;
   now: number;
   units: string;
-  definitions: string;
+  definitions: Record<string, string>;
   uv: number;
   sessions: number;
   watch: Watched;
   stay: Settled;
   provisional: Stay[];
   sources: Record<string, StayCurve>;
+  sources_hidden: number;
+  sources_differ: Difference | null;
   online: Online;
   cohorts: Cohort[];
   reasons: Record<string, number>;
