@@ -210,10 +210,10 @@ class Held(PrivateEvent, frozen=True, tag="sale.held"):
 
 
 class Released(Letter, frozen=True, tag="sale.released"):
-    """The hold is over."""
+    """The hold is over: ``why`` is expired, cancelled or refunded."""
 
     hold: str
-    why: Literal["expired", "cancelled", "refunded"]
+    why: str
     qty: int
 
 

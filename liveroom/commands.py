@@ -21,7 +21,7 @@ from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.menu import ENTERS
-from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
+from liveroom.protocol import LONGEST_NOTICE, HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
 from liveroom.room import Person, Room
 from liveroom.settings import Settings
 from liveroom.store.attendance import Attendance
@@ -33,7 +33,6 @@ from liveroom.store.likes import Likes
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
 
-LONGEST_NOTICE = 400
 # How much a viewer takes part; a paid order is the third kind.
 DEEDS = dict.fromkeys([Say, Like, ShareAdd], "light") | dict.fromkeys([*ENTERS, Claim], "medium")
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that

@@ -26,6 +26,7 @@ MSGPACK: Final = "liveroom.v1.msgpack"
 MOST_IN = 4 * 1024  # bytes of a client's frame
 DEEPEST = 64  # levels of objects and arrays in a message
 MOST_OUT = 1024 * 1024  # bytes of a server's frame
+LONGEST_NOTICE = 400  # code points
 
 
 class Close(IntEnum):

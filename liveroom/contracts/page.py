@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from gameplay.danmaku import MOST_GRAPHEMES
 from gameplay.play import Command
 from liveroom.contracts.schemas import REF, Schema, name_of, ok_name, plain, refs_in, schemas
 from liveroom.contracts.typescript import bounds
 from liveroom.http.calls import CALLS, DEV, Call, refusals
 from liveroom.menu import tag
-from liveroom.protocol import CLOSES, COMMANDS, ERRORS, EVENTS, OF_CONNECTION
+from liveroom.protocol import CLOSES, COMMANDS, ERRORS, EVENTS, LONGEST_NOTICE, OF_CONNECTION
 from liveroom.tokens import Claims
 
 SAID_ONCE = ("t", "cid", "idem")  # of every command
 OF_EVENTS = {"ledger": ("t", "seq", "ts")}
 WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 LINKS = {name_of(kind): f"`{tag(kind)}`" for kind in EVENTS} | {"Code": "[code](#errors)"}
-GAP = re.compile(r"\{\{(\w+)\}\}")
+GAP = re.compile(r"\{\{([\w ]+)\}\}")
 
 
 def page() -> str:
-    """Raises ValueError where the prose has no place for the messages of a noun."""
     types = schemas()
-    parts = {f"of_{noun}": messages_of(noun, types) for noun in nouns()}
-    parts |= {"hello": fields(types["Hello"], ("t",)), "types": inner_types(types)}
+    parts = {"hello": fields(types["Hello"], ("t",)), "types": inner_types(types), "claims": claims()}
     parts |= {"errors": errors(), "closes": closes(), "calls": calls(CALLS, types), "dev": calls(DEV, types)}
-    parts |= {"claims": fields(plain(Claims)["Claims"], ())}
+    parts |= {"graphemes": str(MOST_GRAPHEMES), "notice": str(LONGEST_NOTICE)}
     prose = files("liveroom.contracts").joinpath("page.md").read_text("utf-8")
-    if lost := parts.keys() - {*GAP.findall(prose)}:
-        raise ValueError(f"liveroom/contracts/page.md has no place for {', '.join(sorted(lost))}: add {{{{…}}}} there")
-    return GAP.sub(lambda gap: parts[gap[1]], prose)
+    return filled(prose, parts, nouns(), lambda those: messages_of(those, types))
+
+
+def filled(prose: str, parts: Mapping[str, str], about: Iterable[str], told: Callable[[Sequence[str]], str]) -> str:
+    """The prose with the parts put in: `{{of lottery quiz}}` are the messages of both.
+
+    Those of a new play, for which it has no place yet, go where it says `{{more}}`.
+    """
+    placed = {noun for gap in GAP.findall(prose) for noun in gap.split()[1:]}
+    more = [f"#### {noun.title()}\n\n{told([noun])}" for noun in about if noun not in placed]
+
+    def part(gap: re.Match[str]) -> str:
+        name, *those = gap[1].split()
+        return told(those) if name == "of" else "\n\n".join(more) if name == "more" else parts[name]
+
+    return re.sub(r"\n{3,}", "\n\n", GAP.sub(part, prose))
 
 
 def nouns() -> list[str]:
@@ -47,9 +59,9 @@ def noun_of(kind: Any) -> str:
     return noun if dot else "connection"
 
 
-def messages_of(noun: str, types: dict[str, Schema]) -> str:
-    said = [command_row(kind, types) for kind in COMMANDS if noun_of(kind) == noun]
-    told = [event_row(kind, types) for kind in EVENTS if noun_of(kind) == noun]
+def messages_of(those: Sequence[str], types: dict[str, Schema]) -> str:
+    said = [command_row(kind, types) for kind in COMMANDS if noun_of(kind) in those]
+    told = [event_row(kind, types) for kind in EVENTS if noun_of(kind) in those]
     commands = table("command", "who", "fields", "`ok`", rows=said) if said else ""
     events = table("event", "class", "fields", rows=told) if told else ""
     return "\n".join(part for part in (commands, events) if part).rstrip("\n")
@@ -125,6 +137,10 @@ def inner_types(types: dict[str, Schema]) -> str:
 
 def inner_fields(schema: Schema) -> str:
     return fields(schema, ()) if "properties" in schema else kind_of(schema)
+
+
+def claims() -> str:
+    return fields(plain(Claims)["Claims"], ())
 
 
 def errors() -> str:

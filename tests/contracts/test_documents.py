@@ -13,6 +13,7 @@ from docs.generate import documents
 from gameplay import play
 from gameplay.play import Command, Event
 from liveroom.client import after
+from liveroom.contracts.page import filled
 from liveroom.contracts.schemas import name_of, ok_name
 from liveroom.menu import tag
 from liveroom.protocol import CLOSES, COMMANDS, ERRORS, EVENTS, Close, Hello, read_one
@@ -143,6 +144,14 @@ def test_the_page_has_every_call():
     for path, calls in HTTP["paths"].items():
         for method in calls:
             assert f"`{method.upper()} {path}`" in PAGE
+
+
+def test_a_new_play_is_on_the_page_before_anybody_wrote_of_it():
+    def page(prose: str) -> str:
+        return filled(prose, {"errors": "codes"}, ["quiz", "guess"], " and ".join)
+
+    assert page("a\n\n{{of quiz}}\n\n{{more}}\n\nb\n") == "a\n\nquiz\n\n#### Guess\n\nguess\n\nb\n"
+    assert page("a\n\n{{of quiz guess}}\n\n{{more}}\n\n{{errors}}\n") == "a\n\nquiz and guess\n\ncodes\n"
 
 
 def test_types_are_told_apart_by_t_and_nothing_is_named_that_is_not_there():

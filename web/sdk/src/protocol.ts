@@ -1135,11 +1135,11 @@ export interface SaleHeldEvent {
   id: string;
 }
 
-/** The hold is over. */
+/** The hold is over: `why` is expired, cancelled or refunded. */
 export interface SaleReleasedEvent {
   t: "sale.released";
   hold: string;
-  why: "cancelled" | "expired" | "refunded";
+  why: string;
   qty: number;
   id: string;
   inbox: string;
