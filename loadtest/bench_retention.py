@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 from liveroom.live_report import live_report
 from liveroom.store.attendance import LATE_MS, Attendance
 from liveroom.store.keys import keys_of
-from liveroom.tally import Reader
 from loadtest import page
 from loadtest.audience.plan import plan_of
 from loadtest.audience.scenario import Scenario, Source, evening
@@ -30,22 +29,21 @@ Noting: the node's side is the CPU of a process that does nothing else (noting, 
 server's that of the embedded Valkey, for viewers who are noted so many at a time with one call. A node makes one call
 for each room in which somebody came or went, every 100 ms.
 
-Asking: from the request to Redis to the report as JSON, on a node that was asked before (names of counters are learnt
-once); in a server the part behind Redis runs beside the rooms, in a thread, at most once a second for a room.
+Asking: from the request to Redis to the report as JSON; the first question is left out. In a server the part behind
+Redis runs beside the rooms, in a thread, at most once a second for a room.
 
 The audience is simulated (`loadtest/audience`): twelve sources, bursts of newcomers, leaving by age, reconnects, two
 devices, two nodes; noted through the same code and scripts as a server's, on a clock that the simulation turns. The
 lines of the verdict compare what is said with the curve computed from the simulated connections themselves."""
 
 NOTED = "noted|at a time|node µs per viewer|Redis µs per viewer"
-ASKED = "show|viewers|finished|here|counters|Redis ms|read ms|report ms|JSON ms|all, median|worst"
+ASKED = "show|viewers|finished|here|fields|Redis ms|report ms|JSON ms|all, median|worst"
 
 
 class Step(NamedTuple):
     """Times of one question, in ms."""
 
     redis: float
-    read: float
     report: float
     json: float
 
@@ -101,8 +99,7 @@ async def asking(viewers: int, minutes: float, times: int) -> tuple[list[str], l
     async with store() as redis:
         filling = Filling(redis, plan_of(scenario, seed=1), "room")
         await filling.up_to(scenario.seconds)
-        reader = Reader()
-        steps = [await ask(filling, reader) for _ in range(times)]
+        steps = [await ask(filling) for _ in range(times)]
         here = await redis.hlen(keys_of("room", SHARDS).sessions)
         counters = await redis.hlen(keys_of("room", SHARDS).cells("room-stream"))
         live = await filling.report()
@@ -115,14 +112,11 @@ async def asking(viewers: int, minutes: float, times: int) -> tuple[list[str], l
     return row, [line(check) for check in checks]
 
 
-async def ask(filling: Filling, reader: Reader) -> Step:
-    """The first of a node's questions learns the names, so it is left out."""
+async def ask(filling: Filling) -> Step:
     node, times = filling.nodes[0], [time.perf_counter()]
     fields, distinct = await node.counted(filling.room, f"{filling.room}-stream")
     times.append(time.perf_counter())
-    tally = reader.read(fields)
-    times.append(time.perf_counter())
-    report = live_report(tally, distinct, EPOCH_MS, filling.now_ms, node.grace_ms + LATE_MS)
+    report = live_report(fields, distinct, EPOCH_MS, filling.now_ms, node.grace_ms + LATE_MS)
     times.append(time.perf_counter())
     json.encode(report)
     times.append(time.perf_counter())

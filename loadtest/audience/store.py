@@ -20,7 +20,6 @@ from liveroom.store import keys, scripts
 from liveroom.store.attendance import LATE_MS, MOST_SWEPT, Attendance
 from liveroom.store.embedded import Embedded
 from liveroom.store.keys import keys_of
-from liveroom.tally import Reader
 from loadtest.audience.plan import SILENT, WAYS, Plan
 from loadtest.audience.truth import Truth, truth_of
 
@@ -217,7 +216,7 @@ class Filling:
         assert stream is not None
         cells, distinct = await attendance.counted(self.room, stream.id)
         grace = 0 if stream.end else attendance.grace_ms + LATE_MS
-        return live_report(Reader().read(cells), distinct, stream.start, stream.end or self.now_ms, grace)
+        return live_report(cells, distinct, stream.start, stream.end or self.now_ms, grace)
 
     def truth(self) -> Truth:
         return truth_of(self.plan.visits, Recording(0.0, self.plan.scenario.seconds, self.plan.scenario.grace_s))

@@ -17,8 +17,8 @@ from loadtest.crowd.verdict import Check
 
 Report = dict[str, Any]
 
-CELLS = ((60.0, 1.0), (600.0, 5.0), (3600.0, 10.0), (np.inf, 60.0))  # up to which age, how wide: docs/retention.md
-ENDS = np.concatenate((np.arange(0.0, 60, 1), np.arange(60.0, 600, 5), np.arange(600.0, 3600, 10)))
+CELLS = ((600.0, 1.0), (3600.0, 5.0), (np.inf, 60.0))  # up to which age, how wide: docs/retention.md
+ENDS = np.concatenate((np.arange(0.0, 600, 1), np.arange(600.0, 3600, 5)))
 DISTINCT = 0.025  # viewers are counted by HyperLogLog: three times its standard error of 0.8 %
 
 
