@@ -4,7 +4,9 @@ import argparse
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from msgspec import json
@@ -22,8 +24,8 @@ CPU time of one core; each comment is folded and read anew, nothing is cached. O
 `tests/moderation/ordinary.txt`; dressed: those of `evasions.jsonl`; long: 200 characters each. *Compared* is the share
 of ordinary comments in which some entry's key was found, so that letters were looked at; *held*, the share that holds
 an entry. The entries are made up: half of them Latin words of two to five syllables, some of them phrases, half Chinese
-of two to six of the characters of the comments. Load is from lines to a list that can be used; memory is what the
-process grew by."""
+of two to six of the characters of the comments. Load is from lines to a list that can be used; memory is what a
+fresh process grew by."""
 
 HEAD = "entries|load s|memory MiB|ordinary/s|compared|held|dressed/s|long/s|folding alone, ordinary/s"
 
@@ -105,7 +107,9 @@ def options() -> argparse.Namespace:
 
 def main(chosen: argparse.Namespace) -> None:
     read = texts()
-    rows = [measured(size, chosen.seconds, read) for _ in range(chosen.repetitions) for size in chosen.entries]
+    sizes = [size for _ in range(chosen.repetitions) for size in chosen.entries]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as anew:
+        rows = [anew.submit(measured, size, chosen.seconds, read).result() for size in sizes]
     page.write(chosen.page, f"Word lists, {time.strftime('%Y-%m-%d')}", [page.table(HEAD, rows), NOTE])
     print(chosen.page.read_text())
 
