@@ -14,7 +14,7 @@ PIP         = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := check
 .NOTPARALLEL:
-.PHONY: setup run watch test test-all check lint types fix load bench bench-setup docs system-deps clean help
+.PHONY: setup run watch test test-all check lint types fix load audience bench bench-setup docs system-deps clean help
 
 setup: $(STAMP) ## make .venv with everything in it (PYTHON= picks the interpreter)
 
@@ -61,6 +61,11 @@ fix: $(STAMP) ## let ruff mend what it can
 load: $(STAMP) ## 300 users for a minute, and a verdict (USERS, SECONDS, PROFILE; URL and DATA of a server that runs)
 	@$(BIN)/python -m loadtest.crowd $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(PROFILE),--profile $(PROFILE)) $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA))
+
+audience: $(STAMP) ## 600 viewers come and go for a minute; is the host told so? (VIEWERS, SECONDS, SPEED; STORE=1; URL)
+	@$(BIN)/python -m loadtest.audience $(if $(VIEWERS),--viewers $(VIEWERS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store) \
+	  $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA)) $(if $(GRACE),--grace-seconds $(GRACE))
 
 bench: $(STAMP) ## run the benchmarks (BENCH=bench_name for one)
 	@[ -n '$(BENCH)' ] || { echo 'No loadtest/bench_*.py to run' >&2; exit 1; }

@@ -209,7 +209,10 @@ class Api:
     async def retention(self, request: Request) -> Response:
         """How long viewers stay and how many are here, of the stream that runs, or of the last."""
         room = request.path_params["room"]
-        report = await self.audience.report(room)
+        which = request.query_params.get("stream")
+        if which not in (None, "last"):
+            raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "stream"}, "stream is 'last', or left out"))
+        report = await self.audience.report(room, last=which == "last")
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)

@@ -137,7 +137,9 @@ class Call(NamedTuple):
 VIEWER, MODERATOR, HOST, SERVICE = Role
 ROOM, ROUND, HOLD = "/v1/rooms/{room}", "/v1/rooms/{room}/rounds/{id}", "/v1/rooms/{room}/holds/{hold}"
 KEY = Parameter("Idempotency-Key", Annotated[str, Meta(max_length=64)], "the command's `idem`, where it has none")
+WHICH = Parameter("stream", Literal["last"], "the one that ended last, also while another runs")
 NO_ROOM, NO_ROUND = (Code.NO_SUCH_ROOM,), (Code.NO_SUCH_ROUND,)
+NO_REPORT = (*NO_ROOM, Code.NO_STREAM)
 EXISTS = (Code.ROOM_EXISTS, Code.ROOM_CLOSED)
 OF_HOLD = (Code.NO_SUCH_HOLD, Code.NO_SUCH_ROOM, Code.WEAK_DURABILITY)
 PAID = (*OF_HOLD, Code.HOLD_EXPIRED, Code.IDEMPOTENCY_MISMATCH)
@@ -161,7 +163,7 @@ CALLS = (
     Call("proof", "GET", f"{ROUND}/proof", A_PROOF, None, ProofFile, None, NO_ROUND),
     Call("confirm", "POST", f"{HOLD}/confirm", A_PAYMENT, SERVICE, HoldStands, Payment, PAID),
     Call("release", "POST", f"{HOLD}/cancel", NO_PAYMENT, SERVICE, HoldStands, Why, OF_HOLD),
-    Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, (*NO_ROOM, Code.NO_STREAM)),
+    Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, NO_REPORT, query=(WHICH,)),
     Call("livez", "GET", "/livez", "The node answers.", None, Alive),
     Call("readyz", "GET", "/readyz", "The node may be sent viewers, or why not.", None, Ready, also={503: Ready}),
 )
@@ -171,7 +173,7 @@ WISHES = (
     Parameter("name", str, "of which the first 40 characters are taken"),
     Parameter("sub", Annotated[str, Meta(max_length=64)], "left out: an id of its own"),
 )
-TOKEN = Call("token", "GET", "/dev/token", "A token.", None, NewToken, codes=(Code.BAD_MESSAGE,), query=WISHES)
+TOKEN = Call("token", "GET", "/dev/token", "A token.", None, NewToken, query=WISHES)
 PAY = Call("pay", "POST", "/dev/pay", "Pay, or fail to.", None, HoldStands, Basket, PAID)
 DEV = (TOKEN, PAY)  # only with --dev
 
@@ -180,6 +182,6 @@ def refusals(call: Call) -> tuple[Code, ...]:
     """Every code that a call may be refused with, in the order of the table of codes."""
     may = {*call.codes}
     may |= {Code.BAD_TOKEN, Code.NOT_ALLOWED} if call.who else set()
-    may |= {Code.BAD_MESSAGE} if call.body else set()
+    may |= {Code.BAD_MESSAGE} if call.body or call.query else set()
     may |= {Code.TRY_LATER, Code.INTERNAL} if "{" in call.path or call.body or call.who else set()
     return tuple(code for code in Code if code in may)
