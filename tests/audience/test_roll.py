@@ -224,6 +224,25 @@ def test_who_is_back_within_the_grace_is_back_though_his_node_says_so_a_tick_lat
     play(show)
 
 
+def test_word_that_comes_behind_the_end_of_a_stream_begins_no_other(play: Play):
+    async def show(stage: Stage) -> None:
+        await stage.start()
+        node = stage.nodes[0][0]
+        node.came(stage.room, "ann", "")
+        await stage.wait(100)
+        await stage.stop()
+        await node.flush()
+        assert (await node.turn_stream(stage.room, "", "", "", stage.now)) == [2]
+        node.came(stage.room, "bob", "", stage.now + 1)
+        await stage.wait(100)
+        await node.flush()
+        now = await node.stream(stage.room)
+        assert now is not None
+        assert (now.end, now.by) == (0, "")
+
+    play(show)
+
+
 def test_batches_of_two_nodes_may_come_in_any_order(play: Play):
     async def show(stage: Stage) -> None:
         await stage.join("ann", 0)

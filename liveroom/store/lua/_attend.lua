@@ -199,6 +199,9 @@ local function join(roll, viewer, node, source, came)
         finish(roll, viewer, session, 1, session.ends)
         session = nil
     end
+    if not session and not roll.id and came <= roll.last_end then
+        return -- word of it comes behind the end of the stream: that begins no other
+    end
     if not session then
         session, fresh = set_out(roll, viewer, source, came), true
     end
