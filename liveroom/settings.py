@@ -13,10 +13,12 @@ from msgspec.structs import asdict
 
 PREFIX = "LIVEROOM_"
 SECRET_BYTES = 32  # the least a signing secret may have
+SECRETS = ("secret", "draw_key", "metrics_token")
 NOT_OURS = ("LIVEROOM_SERVICE_", "LIVEROOM_PORT_")  # Kubernetes sets these for a service named "liveroom"
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+MetricsToken = Annotated[str, Meta(pattern=r"^(?:[!-~]{16,})?$(?!\n)")]
 
 
 class SettingsError(Exception):
@@ -83,6 +85,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     unready_seconds: Annotated[float, Meta(ge=0)] = 0  # /readyz says no for so long before anybody is sent away
     drain_seconds: Seconds = 5
     hold_seconds: Seconds = 30  # a room without viewers stays in memory
+
+    # the operator
+    log_format: Literal["auto", "console", "json"] = "auto"  # console on a terminal, else one JSON object a line
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: Literal["loopback", "open", "off"] = "loopback"  # who is answered at /metrics: this machine, all, nobody
+    metrics_token: MetricsToken = ""  # whoever sends it as a bearer token is answered too; 16 characters or more
 
     # tests of what happens when a node dies
     crash_at: str = ""  # with `dev`: the name of the point at which this node kills itself
@@ -157,7 +165,8 @@ def find_secret(environ: Mapping[str, str], data: Path) -> str:
 def told(settings: Settings) -> dict[str, Any]:
     """The settings as may be shown: without the secret and without passwords."""
     shown = asdict(settings)
-    shown["secret"] = "set" if settings.secret else ""
+    for name in SECRETS:
+        shown[name] = "set" if shown[name] else ""
     for name in ("redis", "live_redis", "ledger"):
         shown[name] = without_password(shown[name])
     return shown

@@ -21,6 +21,7 @@ from liveroom.asked import Asked, Caller, Done
 from liveroom.audience import NO_STREAM, Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
+from liveroom.counts import Heard
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
@@ -86,6 +87,7 @@ class Api:
         audience: Audience,
         ids: Ids,
         leaving: Callable[[], bool],
+        heard: Heard,
     ) -> None:
         self.tokens = tokens
         self.clock = clock
@@ -98,6 +100,7 @@ class Api:
         self.audience = audience
         self.ids = ids
         self.leaving = leaving
+        self.heard = heard
 
     def routes(self) -> list[Route]:
         table: list[tuple[str, str, Endpoint]] = [
@@ -114,7 +117,18 @@ class Api:
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
-        return [Route(path, answered(endpoint), methods=[method]) for method, path, endpoint in table]
+        return [Route(path, self.counted(path, answered(verb)), methods=[method]) for method, path, verb in table]
+
+    def counted(self, route: str, endpoint: Endpoint) -> Endpoint:
+        for status in (200, 500, 503):
+            self.heard.requests[route, status] += 0  # told before the first
+
+        async def answer(request: Request) -> Response:
+            response = await endpoint(request)
+            self.heard.requests[route, response.status_code] += 1
+            return response
+
+        return answer
 
     # -- who asks --
 
@@ -184,6 +198,7 @@ class Api:
         except BadFrame:
             raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
         if isinstance(command, Malformed):
+            self.heard.refusals[command.refusal.code] += 1
             return refused(command.refusal, None if command.cid is UNSET else command.cid)
         if (key := request.headers.get("Idempotency-Key")) and command.idem is UNSET:
             if len(key) > 64:
@@ -192,7 +207,9 @@ class Api:
         room = await self.open_room(room_id)
         caller = Caller(claims.sub, shown(claims.name) or claims.sub, Role(claims.role), self.person(room, claims.sub))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
+        self.heard.commands[type(command)] += 1
+        now, refusals = self.clock.now_ms(), self.heard.refusals
+        self.desk.obey(Asked(caller, room, command, now, answer.set_result, refusals, always=True))
         async with asyncio.timeout(ANSWER_SECONDS):
             body = await asyncio.shield(answer)
         return as_response(body)
@@ -342,7 +359,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it
         except Exception:
-            log.exception("a request failed", path=request.url.path)
+            log.exception("a request failed", route=request.scope["route"].path)
             return refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))
 
     return answer
