@@ -79,7 +79,8 @@ bench-setup: $(STAMP) loadtest/peers/requirements.txt ## install the systems the
 	done <loadtest/peers/requirements.txt; \
 	[ -z "$$left" ] || echo "Left out, did not install:$$left"
 
-docs: $(STAMP) ## check the links between the pages
+docs: $(STAMP) ## write the tables of the page for operators, and check the links between the pages
+	$(BIN)/python -m docs.operations
 	$(BIN)/python docs/check_links.py
 
 system-deps: ## install the system packages that tests want (Debian, Ubuntu)
