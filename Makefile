@@ -83,6 +83,10 @@ docs: $(STAMP) ## write the tables of the page for operators, and check the link
 	$(BIN)/python -m docs.operations
 	$(BIN)/python docs/check_links.py
 
+.PHONY: image-dry-run
+image-dry-run: $(STAMP) ## do what the Dockerfile and compose.yaml say, without Docker
+	$(BIN)/python -m pytest -m slow -rs --durations=0 tests/image
+
 system-deps: ## install the system packages that tests want (Debian, Ubuntu)
 	@if dpkg -s $(SYSTEM_DEPS) >/dev/null 2>&1; then exit 0; fi; \
 	command -v apt-get >/dev/null 2>&1 || { echo 'No apt-get here; install by hand: $(SYSTEM_DEPS)' >&2; exit 1; }; \
@@ -96,4 +100,4 @@ clean: ## remove what these targets made, the environments too
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile

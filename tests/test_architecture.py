@@ -28,10 +28,11 @@ BELOW: dict[str, set[str]] = {
     "loadtest": {"client", "store", "pure", "protocol", "gameplay"},
 }
 # Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
-TOP = {"protocol": "protocol", "app": "app", "metrics": "app", "logs": "app", "commands": "floor", "door": "floor"}
+TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
+TOP |= {"metrics": "app", "logs": "app", "health": "cli"}
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),
     *("shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading"),
