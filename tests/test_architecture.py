@@ -32,7 +32,7 @@ TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
-TOP |= {"metrics": "app", "logs": "app", "health": "cli"}
+TOP |= {"metrics": "app", "logs": "app", "health": "cli", "top": "cli"}
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),
     *("shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading"),
