@@ -5,7 +5,7 @@ VENV        = .venv
 BIN         = $(VENV)/bin
 STAMP       = $(VENV)/.setup
 PEERS       = loadtest/.peers-venv
-SYSTEM_DEPS = gcc libc6-dev
+SYSTEM_DEPS = gcc libc6-dev prometheus
 PORT       ?= 8000
 ROOM       ?= demo
 TYPED       = $(wildcard gameplay liveroom loadtest tests docs)
@@ -79,9 +79,14 @@ bench-setup: $(STAMP) loadtest/peers/requirements.txt ## install the systems the
 	done <loadtest/peers/requirements.txt; \
 	[ -z "$$left" ] || echo "Left out, did not install:$$left"
 
-docs: $(STAMP) ## write what is generated from the types, and check the links between the pages
+docs: $(STAMP) ## write what is generated from the code, and check the links between the pages
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.operations
 	$(BIN)/python docs/check_links.py
+
+.PHONY: image-dry-run
+image-dry-run: $(STAMP) ## do what the Dockerfile and compose.yaml say, without Docker
+	$(BIN)/python -m pytest -m slow -rs --durations=0 tests/image
 
 system-deps: ## install the system packages that tests want (Debian, Ubuntu)
 	@if dpkg -s $(SYSTEM_DEPS) >/dev/null 2>&1; then exit 0; fi; \
@@ -96,4 +101,4 @@ clean: ## remove what these targets made, the environments too
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile

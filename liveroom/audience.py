@@ -204,7 +204,7 @@ class Audience:
             return
         for body in (encode({"t": "retention.live", **thinned(report)}), self.hint(room, report)):
             for seat in self.seats(room) if body else ():
-                send(seat, body)
+                self.hub.told.alone(send(seat, body))
 
     def hint(self, room: Room, report: dict[str, Any]) -> bytes:
         """How long nothing has happened: said when that gets worse or better, and once a minute; else empty."""

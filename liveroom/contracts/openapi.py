@@ -32,6 +32,7 @@ def openapi() -> Schema:
     paths: dict[str, Any] = {}
     for call in (*CALLS, *DEV):
         paths.setdefault(call.path, {})[call.method.lower()] = operation(call, types)
+    paths["/metrics"] = {"get": metrics()}
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "See docs/protocol.md, Tokens."}
     return {
         "openapi": "3.1.0",
@@ -39,6 +40,16 @@ def openapi() -> Schema:
         "servers": [{"url": "/", "description": "Any node."}],
         "paths": paths,
         "components": {"securitySchemes": {"token": bearer}, "schemas": used(types | commands(), paths)},
+    }
+
+
+def metrics() -> Schema:
+    """Not JSON, and told to whom the operator allows it, so no call as the others are."""
+    said = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {
+        "operationId": "metrics",
+        "summary": "What the node counts, for Prometheus; absent where the setting metrics is off.",
+        "responses": {"200": {"description": "OK", **said}, "403": {"description": "For this machine only.", **said}},
     }
 
 

@@ -22,6 +22,7 @@ from liveroom.asked import Asked, Caller, Done
 from liveroom.audience import NO_STREAM, Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
+from liveroom.counts import Heard
 from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
@@ -71,6 +72,7 @@ class Api:
         audience: Audience,
         ids: Ids,
         leaving: Callable[[], bool],
+        heard: Heard,
     ) -> None:
         self.tokens = tokens
         self.clock = clock
@@ -83,9 +85,22 @@ class Api:
         self.audience = audience
         self.ids = ids
         self.leaving = leaving
+        self.heard = heard
 
     def routes(self) -> list[Route]:
-        return [Route(call.path, answered(partial(self.serve, call)), methods=[call.method]) for call in CALLS]
+        return [Route(call.path, self.counted(call), methods=[call.method]) for call in CALLS]
+
+    def counted(self, call: Call) -> Endpoint:
+        for status in (200, 500, 503):
+            self.heard.requests[call.path, status] += 0  # told before the first
+        endpoint = answered(partial(self.serve, call))
+
+        async def answer(request: Request) -> Response:
+            response = await endpoint(request)
+            self.heard.requests[call.path, response.status_code] += 1
+            return response
+
+        return answer
 
     async def serve(self, call: Call, request: Request) -> Response:
         """The endpoint of that name, for who may ask it."""
@@ -160,6 +175,7 @@ class Api:
         except BadFrame:
             raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
         if isinstance(command, Malformed):
+            self.heard.refusals[command.refusal.code] += 1
             return refused(command.refusal, None if command.cid is UNSET else command.cid)
         if (key := request.headers.get("Idempotency-Key")) and command.idem is UNSET:
             if len(key) > 64:
@@ -168,7 +184,9 @@ class Api:
         room = await self.open_room(room_id)
         caller = Caller(claims.sub, shown(claims.name) or claims.sub, Role(claims.role), self.person(room, claims.sub))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
+        self.heard.commands[type(command)] += 1
+        now, refusals = self.clock.now_ms(), self.heard.refusals
+        self.desk.obey(Asked(caller, room, command, now, answer.set_result, refusals, always=True))
         async with asyncio.timeout(ANSWER_SECONDS):
             body = await asyncio.shield(answer)
         return as_response(body)
@@ -315,7 +333,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it
         except Exception:
-            log.exception("a request failed", path=request.url.path)
+            log.exception("a request failed", route=request.scope["route"].path)
             return refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))
 
     return answer

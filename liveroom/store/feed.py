@@ -123,7 +123,8 @@ class Feed:
         self.postman = Postman(hub, rounds, seconds, spawn)
         self.fresh = False  # the truth answered the last check
         self.live_fresh = True
-        self.repairs = 0
+        self.fills = self.resets = 0  # rooms brought up to date from their log, or from a snapshot
+        self.failures = {"truth": 0, "live": 0}  # checks that were not answered
 
     # -- holding --
 
@@ -324,7 +325,7 @@ class Feed:
 
     async def fill(self, room: Room) -> None:
         """Read what pub/sub lost."""
-        self.repairs += 1
+        self.fills += 1
         for event in await self.rooms.log(room.info.id, room.seq, self.hub.limits.resume_events):
             if event.seq == room.seq + 1:
                 self.take_event(room, event)
@@ -337,7 +338,7 @@ class Feed:
         view = await self.rooms.look(room.info.id)
         if view is None:
             return
-        self.repairs += 1
+        self.resets += 1
         room.board = EMPTY
         self.hang(room, view)
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
@@ -386,6 +387,7 @@ class Feed:
             async with asyncio.timeout(self.seconds):
                 await look
         except (RedisError, OSError, TimeoutError) as error:
+            self.failures[which] += 1
             if before:
                 log.warning("Redis does not answer; viewers stay and are told to try later", server=which,
                             why=str(error) or "timeout")  # fmt: skip

@@ -17,7 +17,7 @@ NOT_YET = {
     *("chat.delete", "chat.deleted", "chat.pin", "chat.pinned", "chat.unpin", "chat.unpinned", "chat.reply"),
     *("chat.mute", "chat.unmute", "chat.muted", "chat.ban", "chat.unban", "chat.settings"),
     "chat.mentioned: inbox",
-    *("GET /metrics", "GET /v1/rooms/{room}/questions", "GET /v1/streams/{id}/review"),
+    *("GET /v1/rooms/{room}/questions", "GET /v1/streams/{id}/review"),
 }
 
 
