@@ -30,7 +30,8 @@ DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text("utf-8"))
 DOCUMENT["components"]["schemas"] = wire.closed(DOCUMENT["components"]["schemas"])
 READ: list[Any] = list(openapi.from_dict(DOCUMENT).get_all_operations())
 OPERATIONS: dict[str, APIOperation[Any, Any, Any, Any]] = {one.ok().label: one.ok() for one in READ}
-ASKS_NOTHING = {"GET /livez", "GET /metrics", "GET /readyz", "GET /v1/rooms"}  # so nothing can be wrong with what they are asked
+# So nothing can be wrong with what they are asked.
+ASKS_NOTHING = {"GET /livez", "GET /metrics", "GET /readyz", "GET /v1/rooms"}
 CHECKS = [
     *(status_code_conformance, content_type_conformance),
     *(response_headers_conformance, response_schema_conformance),
