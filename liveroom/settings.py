@@ -57,6 +57,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     resume_events: Positive = 1000
     history: Positive = 500
     window_ms: Positive = 100  # the longest tick
+    lite_ms: Positive = 1000  # the tick of who asked for the profile `lite`
+    lite_budget: Positive = 5  # comments per second that he is shown
+    min_ms: Positive = 3000
     connections: Positive = 5  # per viewer and room
 
     # the audience

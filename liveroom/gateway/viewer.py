@@ -313,7 +313,7 @@ class Viewer(asyncio.Protocol):
         elif isinstance(command, AuthRefresh):
             self.refresh(command)
         else:
-            self.profile = command.profile
+            self.gateway.door.hub.change(asked.room, self, command.profile)
             self.confirm(command)
 
     def confirm(self, command: Command) -> None:
