@@ -189,6 +189,13 @@ class Bye(Event, frozen=True, tag="bye"):
     retry_after_ms: int
 
 
+class ProfileChanged(Event, frozen=True, tag="profile.changed"):
+    """The server tells this viewer less, or more again, without having been asked."""
+
+    profile: Profile
+    why: Literal["slow", "calm"]
+
+
 class Pong(Event, frozen=True, tag="time.pong"):
     c0: int | float
     s1: int

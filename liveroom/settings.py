@@ -80,6 +80,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     slow_bytes: Positive = 64 * 1024  # above: essential frames only
     cut_bytes: Positive = 256 * 1024  # above: 4001
     stalled_sweeps: Positive = 10  # one a second
+    step_down_sweeps: Positive = 3  # so long over half of slow_bytes: the next smaller profile
+    calm_sweeps: Positive = 60  # so long nothing waited: the next greater one, up to what was asked for
     close_seconds: Seconds = 5
     redis_seconds: Seconds = 1  # how long an answer of Redis is waited for
     lease_seconds: Seconds = 15  # a node silent for so long has left its rooms

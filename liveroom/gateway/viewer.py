@@ -29,6 +29,7 @@ from liveroom.asked import Asked
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import send
 from liveroom.limits import too_fast
+from liveroom.pace import Pace
 from liveroom.protocol import (
     CODECS,
     JSON,
@@ -41,6 +42,7 @@ from liveroom.protocol import (
     Hello,
     Malformed,
     Profile,
+    ProfileChanged,
     ProfileSet,
     Resume,
     Spoken,
@@ -99,6 +101,7 @@ class Viewer(asyncio.Protocol):
         "name",
         "next_ping",
         "open",
+        "pace",
         "person",
         "pinged",
         "profile",
@@ -138,6 +141,7 @@ class Viewer(asyncio.Protocol):
         self.level = 0
         self.exp = float("inf")
         self.profile: Profile = "full"
+        self.pace: Pace | None = None
         self.resume: Resume | None = None
         self.wants = ""  # the room in the path
         self.room_id = ""  # once knocked at
@@ -313,6 +317,7 @@ class Viewer(asyncio.Protocol):
         elif isinstance(command, AuthRefresh):
             self.refresh(command)
         else:
+            self.pace = None
             self.gateway.door.hub.change(asked.room, self, command.profile)
             self.confirm(command)
 
@@ -432,6 +437,10 @@ class Viewer(asyncio.Protocol):
 
     def sweep_seat(self, now: float) -> None:
         waiting = self.transport.get_write_buffer_size()
+        if self.pace is not None or waiting > self.gateway.settings.slow_bytes // 2:
+            self.keep_pace(waiting)
+            if self.closing:
+                return
         self.stalled = self.stalled + 1 if waiting and waiting >= self.waiting else 0
         self.waiting = waiting
         if not waiting:
@@ -445,6 +454,24 @@ class Viewer(asyncio.Protocol):
             if not self.transport.is_closing():
                 self.transport.write(PING)
                 self.pinged = now
+
+    def keep_pace(self, waiting: int) -> None:
+        """Whose buffer stays high is told less before he is cut, and more again after a long calm."""
+        settings = self.gateway.settings
+        if self.pace is None:
+            self.pace = Pace(self.profile)
+        found = self.pace.look(
+            self.profile,
+            waiting,
+            settings.slow_bytes // 2,
+            patience=settings.step_down_sweeps,
+            calm=settings.calm_sweeps,
+        )
+        if found and self.room is not None:
+            self.gateway.door.hub.change(self.room, self, found[0])
+            self.answer(encode(ProfileChanged(*found)))
+        elif not (self.pace.falls or self.pace.high):
+            self.pace = None
 
 
 def is_utf8(data: bytes) -> bool:

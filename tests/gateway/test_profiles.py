@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.gateway.test_handshake import silence
+from tests.gateway.test_handshake import Wire, say, seated, settles, silence
+from tests.gateway.test_limits import megabytes
 from tests.house import Guest, House, Node, guests, join, make_room
 
 LEAN = ["lite", "min"]
@@ -142,3 +144,86 @@ def test_an_unknown_profile_is_bad_message_and_changes_nothing(node: Node, profi
             await host.hear("chat.message", text="as before")
 
     asyncio.run(show())
+
+
+async def loud(hosts: list[Guest], turns: int) -> int:
+    """Half a megabyte of notices and more; how many they are."""
+    for turn in range(turns):
+        for host in hosts:
+            for n in range(14):
+                await host.send({"t": "room.notice", "text": f"{turn} {n} ".ljust(400, "茶")})
+        await hosts[0].ask("time.ping", c0=0)
+        await asyncio.sleep(0.7)
+    return turns * 14 * len(hosts)
+
+
+def test_who_does_not_keep_up_is_told_less_and_after_a_calm_more_again(house: House):
+    settings = {"slow_bytes": 16 * 1024, "cut_bytes": 8_000_000, "stalled_sweeps": 60}
+    node = house.node(**settings, step_down_sweeps=1, calm_sweeps=2)
+    room = make_room(node)
+
+    async def show(slow: Wire) -> tuple[int, float]:
+        crowd = [join(node, room, "host", f"h{n}") for n in range(8)]
+        async with guests(join(node, room, sub="reader"), *crowd) as (reader, *hosts):
+            told, began = await loud(hosts, 6), time.monotonic()
+            await reader.ask("time.ping", c0=0)
+            lag = time.monotonic() - began
+            await reader.hear("room.notice", seq=told)
+            await asyncio.to_thread(slow.hear, "profile.changed", profile="full", why="calm")
+            await hosts[0].say("all again")
+            await asyncio.to_thread(slow.hear, "chat.message", text="all again")
+        return told, lag
+
+    with seated(node, room, sub="slow", buffer=4096) as slow:
+        told, lag = asyncio.run(show(slow))
+        changes = [(one["profile"], one["why"]) for one in slow.heard if one["t"] == "profile.changed"]
+        assert changes == [("lite", "slow"), ("min", "slow"), ("lite", "calm"), ("full", "calm")]
+        assert [one["seq"] for one in slow.heard if one["t"] == "room.notice"] == list(range(1, told + 1))
+        assert lag < 1
+    assert "Traceback" not in node.said
+
+
+def test_who_asked_for_another_profile_keeps_it(house: House):
+    node = house.node(slow_bytes=16 * 1024, cut_bytes=8_000_000, stalled_sweeps=60, step_down_sweeps=1, calm_sweeps=1)
+    room = make_room(node)
+
+    async def show(slow: Wire) -> None:
+        async with guests(*(join(node, room, "host", f"h{n}") for n in range(8))) as hosts:
+            await loud(hosts, 4)
+            await asyncio.to_thread(slow.hear, "profile.changed", profile="lite", why="slow")
+            slow.send(say({"t": "profile.set", "profile": "min", "cid": 1}))
+            await asyncio.to_thread(slow.reply, 1)
+            await asyncio.sleep(3.5)
+            await hosts[0].ask("room.notice", text="end")
+            await asyncio.to_thread(slow.hear, "room.notice", text="end")
+
+    with seated(node, room, sub="slow", buffer=4096) as slow:
+        asyncio.run(show(slow))
+        behind = [one["t"] for one in slow.heard]
+        assert "profile.changed" not in behind[behind.index("ok") :]
+
+
+def test_one_who_stops_reading_is_told_less_then_cut_while_nobody_waits_and_little_is_held(house: House):
+    node = house.node(stalled_sweeps=5, step_down_sweeps=1, close_seconds=0.5)
+    room = make_room(node)
+
+    async def show() -> float:
+        crowd = [join(node, room, "host", f"h{n}") for n in range(8)]
+        async with guests(join(node, room, sub="reader"), *crowd) as (reader, *hosts):
+            before, worst = megabytes(node), 0.0
+            for _ in range(12):
+                await loud(hosts, 1)
+                began = time.monotonic()
+                await reader.ask("time.ping", c0=0)
+                worst = max(worst, time.monotonic() - began)
+            assert megabytes(node) - before < 16
+            assert reader.ledger() == list(range(1, len(reader.ledger()) + 1))
+            await asyncio.to_thread(settles, node, room, 1)
+        return worst
+
+    with seated(node, room, sub="stuck", buffer=4096) as stuck:
+        assert asyncio.run(show()) < 1
+        assert stuck.ends() in (4001, 1006)
+        seqs = [one["seq"] for one in stuck.heard if one["t"] == "room.notice"]
+        assert seqs == list(range(1, len(seqs) + 1))
+    assert "Traceback" not in node.said
