@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from gameplay.danmaku import Sampled
 from liveroom.lean import Lean
-from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, Profile, encode, framed
+from liveroom.protocol import Beat, Close, Codec, Profile, encode, framed
 from liveroom.room import Limits, LogEvent, Person, Private, Room, RoomInfo, Seat, Tick
 
 SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
@@ -50,10 +50,10 @@ class Frames:
     def __init__(self, essential: Sequence[bytes], crowd: Sequence[bytes | Raw] = ()) -> None:
         self.essential: list[bytes | Raw] = [*essential]
         self.full: list[bytes | Raw] = [*essential, *crowd]
-        self._made: dict[tuple[str, bool], bytes] = {}
+        self._made: dict[tuple[str, bool, bool], bytes] = {}
 
     def get(self, codec: Codec, lean: bool) -> bytes:
-        key = (codec.name, lean)
+        key = (codec.name, codec.deflate, lean)
         made = self._made.get(key)
         if made is None:
             parts = self.essential if lean else self.full
@@ -232,18 +232,20 @@ class Hub:
     def deliver(self, room: Room, frames: Frames, seats: list[Seat]) -> None:
         """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
         slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
-        usual = JSON_CODEC
-        full = frames.get(usual, lean=False) if seats else b""
+        codec, full = None, b""
         for seat in seats:
             transport = seat.transport
             if seat not in room.seats or transport.is_closing():
                 continue  # gone since the tick was fixed
+            if seat.codec is not codec:
+                codec = seat.codec
+                full = frames.get(codec, lean=False)
             waiting = transport.get_write_buffer_size()
-            if waiting <= slow and seat.codec is usual:
+            if waiting <= slow:
                 transport.write(full)
             elif waiting > cut and seat.cut():
                 continue
-            elif payload := frames.get(seat.codec, lean=waiting > slow):
+            elif payload := frames.get(codec, lean=True):
                 transport.write(payload)
         self.deliveries += len(seats)
 
@@ -429,6 +431,6 @@ def in_full(room: Room) -> list[Seat]:
 
 
 def send(seat: Seat, body: bytes) -> None:
-    """One message to one viewer, at once."""
+    """One message to one viewer, at once; what only one reads is not compressed."""
     if not seat.transport.is_closing():
-        seat.transport.write(framed([body], seat.codec))
+        seat.transport.write(framed([body], seat.codec.plain))

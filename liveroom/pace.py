@@ -16,7 +16,7 @@ BELOW: dict[Profile, Profile] = {"full": "lite", "lite": "min"}
 ABOVE: dict[Profile, Profile] = {"min": "lite", "lite": "full"}
 MOST_DOUBLED = 4
 
-Why = Literal["slow", "calm"]
+Change = tuple[Profile, Literal["slow", "calm"]]  # and why
 
 
 class Pace(Struct, gc=False):
@@ -27,7 +27,7 @@ class Pace(Struct, gc=False):
     calm: int = 0
     falls: int = 0
 
-    def look(self, profile: Profile, waiting: int, most: int, *, patience: int, calm: int) -> tuple[Profile, Why] | None:
+    def look(self, profile: Profile, waiting: int, most: int, *, patience: int, calm: int) -> Change | None:
         """What he is to be told from now on, and why, if that changes; ``waiting`` and ``most`` in bytes."""
         self.high = self.high + 1 if waiting > most else 0
         self.calm = 0 if waiting else self.calm + 1

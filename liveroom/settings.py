@@ -56,6 +56,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     resume_seconds: Seconds = 120
     resume_events: Positive = 1000
     history: Positive = 500
+    compression: Literal["off", "on"] = "off"  # on: permessage-deflate for who offers it, made once per tick
     window_ms: Positive = 100  # the longest tick
     lite_ms: Positive = 1000  # the tick of who asked for the profile `lite`
     lite_budget: Positive = 5  # comments per second that he is shown

@@ -32,6 +32,7 @@ from liveroom.limits import too_fast
 from liveroom.pace import Pace
 from liveroom.protocol import (
     CODECS,
+    DEFLATED,
     JSON,
     JSON_CODEC,
     MOST_IN,
@@ -128,6 +129,7 @@ class Viewer(asyncio.Protocol):
         self.protocol = ServerProtocol(
             subprotocols=[Subprotocol(name) for name in CODECS],
             select_subprotocol=choose_subprotocol,
+            extensions=gateway.extensions,
             state=State.OPEN,  # the request was read by the front; what comes now is frames
             max_size=MOST_IN,
             logger=gateway.quiet,
@@ -248,7 +250,7 @@ class Viewer(asyncio.Protocol):
         if gateway.draining:
             return self.protocol.reject(503, "This node is going away; come back\n")
         response = self.protocol.accept(request)
-        self.codec = CODECS[self.protocol.subprotocol or JSON]
+        self.codec = (DEFLATED if self.protocol.extensions else CODECS)[self.protocol.subprotocol or JSON]
         self.wants, self.open = room, response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         return response
 
@@ -278,7 +280,7 @@ class Viewer(asyncio.Protocol):
         return None
 
     def message_received(self, data: bytes) -> None:
-        if self.codec is JSON_CODEC and not is_utf8(data):
+        if self.codec.text and not is_utf8(data):
             return self.gone(Close.BAD_UTF8, "text is UTF-8")
         try:
             spoken = read(data, self.codec)
