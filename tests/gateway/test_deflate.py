@@ -93,6 +93,7 @@ def test_a_library_reads_all_that_is_said_in_every_profile(tight: Node, subproto
         async with guests(join(tight, room, "host")) as (host,):
             for n in range(15):
                 await host.say(f"spoken before {n}")
+            await host.hear("chat.message", text="spoken before 14")
             socket = await seat(tight, room, subprotocol, "ann", profile=profile)
             welcome = DECODE[subprotocol](await socket.recv())
             (extension,) = socket.protocol.extensions
@@ -145,6 +146,7 @@ def test_what_is_small_stays_as_it_is_and_each_large_frame_can_be_read_alone(tig
         host.send(hello(token(room, "host")))
         host.hear("welcome")
         wire.send(hello(token(room)))
+        raw_frame(wire)  # the welcome
         texts = ["x" * 10, *(f"{n} ".ljust(390, "茶") for n in range(3))]
         for n, text in enumerate(texts):
             host.send(say({"t": "room.notice", "text": text, "cid": n}))

@@ -125,6 +125,7 @@ def test_private_messages_do_not_wait_for_the_tick(node: Node):
         room = make_room(node)
         async with guests(join(node, room, "host"), join(node, room, sub="ann", profile="min")) as (host, ann):
             await notices(host, ["1", "2"])
+            await host.hear("room.notice", text="2")
             await host.say("@ann look", mentions=["ann"])
             await ann.hear("chat.mentioned")
             kinds = [one["t"] for one in ann.heard]
