@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from gameplay.play import Role
 from liveroom.chronicle import Chronicle, Mine
-from liveroom.hub import Hub, send
+from liveroom.hub import Hub
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
@@ -189,14 +189,10 @@ class Door:
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
             seq, read = room.flushed, min(read, joiner.resume.seq)
             behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
-        self.hub.told.alone(send(joiner, welcome))
-        replay = 0
-        if behind:
-            frames = framed(behind, joiner.codec)
-            if not joiner.transport.is_closing():
-                joiner.transport.write(frames)
-                self.hub.told.alone(len(frames))
-            replay = len(frames)
+        frames = framed([welcome], joiner.codec) + (framed(behind, joiner.codec) if behind else b"")
+        if not joiner.transport.is_closing():
+            joiner.transport.write(frames)
+            self.hub.told.alone(len(frames))
         person = self.hub.sit(room, joiner)
         person.homes = homes
         person.came = person.came or self.hub.now_ms()
@@ -205,7 +201,7 @@ class Door:
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
-        joiner.enter(room, person, replay + len(welcome))
+        joiner.enter(room, person, len(frames))
         self.joins += 1
         self.resumes += missed is not None
         self.make_place(room, person, joiner, homes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import ceil
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Raw, Struct
 
@@ -12,6 +12,9 @@ from gameplay.danmaku import Said
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
+
+if TYPE_CHECKING:
+    from liveroom.lean import Lean
 
 SHORTEST_MS = 5
 LONGEST_MS = 1000  # a stall of the machine must not make it longer
@@ -110,6 +113,9 @@ class Limits(Struct, frozen=True):
     slow_bytes: int = 64 * 1024
     cut_bytes: int = 256 * 1024
     heartbeat_ms: int = 15_000
+    lite_ms: int = 1000
+    lite_budget: int = 5
+    min_ms: int = 3000
 
 
 class Room:
@@ -124,6 +130,7 @@ class Room:
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
+        self.lean: dict[Profile, Lean] = {}  # those of them who asked for little
         self.people: dict[str, Person] = {}
         self.tick = Tick()
         self.flushing = False

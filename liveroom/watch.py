@@ -64,6 +64,7 @@ class Screen:
             "room.notice": self.on_notice,
             "room.joined": self.on_joined,
             "room.closed": self.on_closed,
+            "profile.changed": self.on_profile,
             "retention.live": self.on_audience,
         }
 
@@ -134,6 +135,10 @@ class Screen:
 
     def on_closed(self, _: Message) -> None:
         self.say("the room is closed", "dim")
+
+    def on_profile(self, message: Message) -> None:
+        less = message["why"] == "slow"
+        self.say(f"{'slow connection' if less else 'calm connection'}: profile {message['profile']}", "dim")
 
     def on_audience(self, message: Message) -> None:
         self.audience = message
@@ -312,12 +317,12 @@ async def show_all(viewer: Viewer, screen: Screen) -> Closed | None:
     return None
 
 
-def run_watch(server: Server, room: str, name: str, limit_s: float | None, role: str = "viewer") -> None:
+def run_watch(server: Server, room: str, name: str, limit_s: float | None, role: str, profile: str) -> None:
     """Everything the command does. Raises Trouble."""
     token = server.token_for(f"watch-{os.urandom(4).hex()}", room, role, name)
     terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
     console = Console(highlight=False)
-    viewer = Viewer(server.url, room, token, source="terminal", ping_seconds=STATUS_SECONDS)
+    viewer = Viewer(server.url, room, token, profile=profile, source="terminal", ping_seconds=STATUS_SECONDS)
     screen = Screen(console, viewer, lambda hold: server.call("POST", "/dev/pay", token, {"room": room, "hold": hold}))
     live = Live(screen, console=console, refresh_per_second=10, transient=True, redirect_stdout=False)
     try:

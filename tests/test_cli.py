@@ -357,6 +357,7 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
                 [
                     {"t": "chat.message", "id": "c1", "name": "小雨", "role": "host", "text": "hi\x1b[2J"},
                     {"t": "room.notice", "seq": 2, "text": "soon", "from": "Host"},
+                    {"t": "profile.changed", "profile": hello["profile"], "why": "slow"},
                     {"t": "from.the.future"},
                     {"t": "room.closed", "seq": 3},
                 ]
@@ -367,13 +368,14 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
     with serve(room, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-        done = liveroom("watch", "demo", "--url", url, "--limit", "5", LIVEROOM_SECRET=SECRET)
+        done = liveroom("watch", "demo", "--url", url, "--limit", "5", "--profile", "min", LIVEROOM_SECRET=SECRET)
     assert (done.code, done.errors) == (0, "")
     assert done.out.splitlines() == [
         "The demo: you are Terminal",
         "Ben: earlier [b]",
         "小雨: hi [2J",
         "notice: soon",
+        "slow connection: profile min",
         "the room is closed",
     ]
 

@@ -489,6 +489,13 @@ export interface ByeEvent {
   retry_after_ms: number;
 }
 
+/** The server tells this viewer less, or more again, without having been asked. */
+export interface ProfileChangedEvent {
+  t: "profile.changed";
+  profile: "full" | "lite" | "min";
+  why: "calm" | "slow";
+}
+
 /** The ping's `c0`, when it came in and when it was answered, by the room's clock. */
 export interface TimePongEvent {
   t: "time.pong";
@@ -1475,6 +1482,7 @@ export type RoomEvent =
   | RoomResetEvent
   | BeatEvent
   | ByeEvent
+  | ProfileChangedEvent
   | TimePongEvent
   | RoomNoticeEvent
   | RoomClosedEvent
@@ -1755,6 +1763,7 @@ export const DELIVERY = {
   "room.reset": "connection",
   "beat": "connection",
   "bye": "connection",
+  "profile.changed": "connection",
   "time.pong": "connection",
   "room.notice": "ledger",
   "room.closed": "ledger",
