@@ -36,12 +36,13 @@ class Message(Event, frozen=True, tag="chat.message"):
 
 
 class Mentioned(Event, frozen=True, tag="chat.mentioned"):
-    """For the one who is named in a comment, also when the room was not shown it."""
+    """For the one who is named in a comment, or answered, also when the room was not shown it: kept until read."""
 
     by: str
     id: str
     text: str
     of: str | UnsetType = UNSET
+    inbox: str = ""
 
 
 class Sampled(Event, frozen=True, tag="chat.sampled"):

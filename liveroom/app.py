@@ -60,8 +60,10 @@ from liveroom.store.durable import Durability
 from liveroom.store.embedded import Embedded, NoServer, die_with_parent
 from liveroom.store.feed import Feed, remembered
 from liveroom.store.gather import Gatherer
+from liveroom.store.inboxes import Inboxes
 from liveroom.store.keys import SHARDS
 from liveroom.store.likes import Likes
+from liveroom.store.mail import Mail
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
@@ -126,11 +128,13 @@ class Node:
         self.likes = Likes(self.live, shards, self.name, wait)
         crash = crasher(settings)
         self.rounds = Rounds(self.rooms, self.live, settings.offer_seconds)
+        inboxes = Inboxes(self.rooms, self.live)
         keys = DrawKeys(settings.draw_key or settings.secret)
         gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
         self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
+        self.mail = Mail(inboxes, wait, self.spawn_patient)
         self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
@@ -142,7 +146,7 @@ class Node:
             crash=crash,
         )
         self.entrance = Entrance(self.rounds, gatherer, keys, self.spawn)
-        self.chronicle = Chronicle(self.rounds, self.archive, keys)
+        self.chronicle = Chronicle(self.rounds, inboxes, self.archive, keys)
         self.referee = Referee(
             self.rounds,
             self.clock,
@@ -185,6 +189,7 @@ class Node:
             self.hub,
             self.rooms,
             self.rounds,
+            inboxes,
             self.live,
             self.clock,
             self.live_clock,
@@ -221,6 +226,7 @@ class Node:
             self.entrance,
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs},
             self.attendance,
+            self.mail,
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -308,6 +314,7 @@ class Node:
 
     async def aclose(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
+            await self.mail.finish()
             await self.attendance.flush()
             await self.crowd.save()
             for _ in range(LAST_FLUSHES):

@@ -121,6 +121,7 @@ class Room:
         self.seq = seq  # of the newest event in the ring
         self.flushed = seq  # of the newest event that the viewers here were told
         self.ctl = 0
+        self.mail = 0  # the number of the newest mention that was handed over here
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}

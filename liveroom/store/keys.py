@@ -65,7 +65,7 @@ class Keys(NamedTuple):
 
     @property
     def meta(self) -> str:
-        """TRUTH hash: run, epoch, seq, ms, ctl."""
+        """TRUTH hash: run, epoch, seq, ms, ctl, mail."""
         return self._of("meta")
 
     @property
@@ -187,6 +187,16 @@ class Keys(NamedTuple):
         """TRUTH hash: id -> ``epoch seq JSON`` of a private message and of the event that it comes behind, until it is
         acknowledged or a day is over."""
         return self._of(f"inbox:{viewer}")
+
+    @property
+    def mail(self) -> str:
+        """TRUTH sorted set: ``id viewer`` of the newest mentions, read or not, by their number in the room."""
+        return self._of("mail")
+
+    @property
+    def strangers(self) -> str:
+        """TRUTH sorted set: those of them to viewers who never did anything in the room."""
+        return self._of("strangers")
 
     @property
     def channel(self) -> str:
