@@ -47,6 +47,7 @@ from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
 from liveroom.menu import BELLS
+from liveroom.prompter import Prompter
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
 from liveroom.room import Limits, Room
@@ -66,6 +67,7 @@ from liveroom.store.likes import Likes
 from liveroom.store.mail import Mail
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
+from liveroom.store.questions import Questions
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
 from liveroom.store.sales import Sales, Shelf, buyers
@@ -135,6 +137,8 @@ class Node:
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
         self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
         self.mail = Mail(inboxes, wait, self.spawn_patient)
+        self.questions = Questions(self.live, shards, self.name, wait, self.clock.now_ms)
+        self.prompter = Prompter(self.hub, self.questions, wait, self.clock.now_ms)
         self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
@@ -227,6 +231,7 @@ class Node:
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs},
             self.attendance,
             self.mail,
+            self.questions,
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -287,6 +292,8 @@ class Node:
             self.attendance.run,
             self.attendance.sweep,
             self.audience.run,
+            self.questions.run,
+            self.prompter.run,
             self.bells.run,
             self.feed.run,
             self.feed.truth_ear.run,
@@ -315,6 +322,7 @@ class Node:
     async def aclose(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
             await self.mail.finish()
+            await self.questions.flush()
             await self.attendance.flush()
             await self.crowd.save()
             for _ in range(LAST_FLUSHES):
@@ -332,7 +340,7 @@ class Node:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
-        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.ids, leaving)
+        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.prompter, self.ids, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
 from gameplay.likes import Like
 from gameplay.play import Code, Command, Refusal
+from gameplay.questions import Asker
 from gameplay.sale import Claim
 from gameplay.text import folded, shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
@@ -32,6 +33,7 @@ from liveroom.store.gather import UNKNOWN
 from liveroom.store.inboxes import Mention
 from liveroom.store.likes import Likes
 from liveroom.store.mail import Mail
+from liveroom.store.questions import Questions
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
 
@@ -66,6 +68,7 @@ class Desk:
         more: Mapping[type[Command], Callable[[Asked], None]],
         attendance: Attendance,
         mail: Mail,
+        questions: Questions,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -78,6 +81,7 @@ class Desk:
         self.entrance = entrance
         self.attendance = attendance
         self.mail = mail
+        self.questions = questions
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
@@ -242,6 +246,9 @@ class Desk:
                 self.unshown(asked, result, outcome)
             else:
                 self.said(asked, message.text, result)
+                if result.id == message.id and not (asked.actor.staff or outcome.entered):
+                    by = Asker(message.id, message.from_, message.name, message.text, message.ts)
+                    self.questions.heard(asked.room.info.id, by)
 
         return answer
 
@@ -259,7 +266,7 @@ class Desk:
         room, by, id_ = asked.room, asked.actor.viewer, fields["id"]
         try:
             named = dict.fromkeys(command.mentions)
-            if command.reply_to is not UNSET and (author := author_of(room, command.reply_to)):
+            if author := await self.answered(asked, command):
                 named[author] = None
             named.pop(by, None)
             if named:
@@ -267,6 +274,18 @@ class Desk:
                 await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), encode(told)))
         finally:
             asked.done(fields)
+
+    async def answered(self, asked: Asked, command: Say) -> str | None:
+        """Who is answered. A question that the staff answers waits no more; the room may not have been shown it."""
+        if command.reply_to is UNSET:
+            return None
+        room, author = asked.room.info.id, author_of(asked.room, command.reply_to)
+        if asked.actor.staff:
+            with suppress(RedisError, OSError, TimeoutError):
+                if author is None and (asker := await self.questions.asker(room, command.reply_to)):
+                    author = asker.viewer
+                await self.questions.answered(room, command.reply_to)
+        return author
 
     def history(self, asked: Asked) -> None:
         command = asked.command

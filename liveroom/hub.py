@@ -241,6 +241,8 @@ class Hub:
             person = room.people[seat.viewer] = Person([])
         person.seats.append(seat)
         room.seats[seat] = None
+        if seat.staff:
+            room.staff[seat] = None
         return person
 
     def leave(self, room: Room, seat: Seat) -> Person | None:
@@ -248,6 +250,7 @@ class Hub:
         if seat not in room.seats:
             return None
         del room.seats[seat]
+        room.staff.pop(seat, None)
         person = room.people[seat.viewer]
         person.seats.remove(seat)
         if person.seats:

@@ -125,6 +125,7 @@ class Room:
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
+        self.staff: dict[Seat, None] = {}  # those of them who are staff
         self.people: dict[str, Person] = {}
         self.tick = Tick()
         self.flushing = False

@@ -23,6 +23,7 @@ from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.hub import Hub
 from liveroom.ids import Ids
+from liveroom.prompter import Prompter
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
@@ -84,6 +85,7 @@ class Api:
         chronicle: Chronicle,
         till: Till,
         audience: Audience,
+        prompter: Prompter,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -96,6 +98,7 @@ class Api:
         self.chronicle = chronicle
         self.till = till
         self.audience = audience
+        self.prompter = prompter
         self.ids = ids
         self.leaving = leaving
 
@@ -111,6 +114,7 @@ class Api:
             ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
             ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
             ("GET", "/v1/rooms/{room}/retention", self.retention),
+            ("GET", "/v1/rooms/{room}/questions", self.questions),
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
@@ -239,6 +243,15 @@ class Api:
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)
+
+    async def questions(self, request: Request) -> Response:
+        """What viewers asked and nobody answered."""
+        room = request.path_params["room"]
+        self.claims_for(request, room, Role.MODERATOR)
+        waiting = await self.prompter.everything(room)
+        if not waiting.questions and await self.rooms.look(room) is None:
+            raise Refused(NO_SUCH_ROOM)
+        return reply(waiting)
 
     # -- the shop --
 

@@ -214,6 +214,16 @@ class Keys(NamedTuple):
         return self._of("chat")
 
     @property
+    def questions(self) -> str:
+        """LIVE hash: fingerprint -> a question that waits, as JSON; ver; ``n:<node>``, the last batch of each."""
+        return self._of("questions")
+
+    @property
+    def asked(self) -> str:
+        """LIVE sorted set: fingerprints by when they were last asked, behind all others those of several viewers."""
+        return self._of("asked")
+
+    @property
     def likes(self) -> str:
         """LIVE hash: total, ver, and ``n:<node>``, the last flush counted of each node."""
         return self._of("likes")
