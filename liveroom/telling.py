@@ -137,6 +137,14 @@ def audience(report: Message) -> str:
     return f"{here} · UV {report['uv']} · median stay {median_stay(report)} · {sparks(points)}"
 
 
+def questions(message: Message) -> str:
+    """What waits longest for an answer, most asked first."""
+    top = message["questions"][:3]
+    first = [f"{one['text']} ({one['viewers']}×, {lasting(one['waiting_ms'] / 1000)})" for one in top]
+    more = len(message["questions"]) + message.get("more", 0) - len(first)
+    return "waiting for an answer: " + ("  ".join(first) or "nothing") + (f"  and {more} more" if more else "")
+
+
 QUIET = {"chat", "room", "like", "time"}  # not of rounds
 
 LINES: dict[str, Callable[[Message], str]] = {
