@@ -219,10 +219,21 @@ def test_nothing_waits_longer_than_it_may(loud: Loud) -> None:
 def test_only_the_newest_who_asked_are_named(loud: Loud) -> None:
     async def show(sheet: Sheet) -> None:
         for n in range(NEWEST + 5):
-            await sheet.ask(("a", f"c{n}", f"v{n}", 8000))
+            await sheet.ask(("a", f"c{n:02}", f"v{n}", 8000))
         kept = (await sheet.kept())["a"]
-        assert (kept["times"], kept["first"][0]) == (NEWEST + 5, "c0")
-        assert [one[0] for one in kept["askers"]] == [f"c{n}" for n in range(5, NEWEST + 5)]
+        assert (kept["times"], kept["first"][0]) == (NEWEST + 5, "c00")
+        assert [one[0] for one in kept["askers"]] == [f"c{n:02}" for n in range(5, NEWEST + 5)]
+
+    written(loud, show)
+
+
+def test_who_asked_first_is_the_first_whichever_node_is_heard_first(loud: Loud) -> None:
+    async def show(sheet: Sheet) -> None:
+        await sheet.ask(("a", "c2", "bob", 8002))
+        await sheet.ask(("a", "c1", "ann", 8001), ("a", "c3", "eve", 8003))
+        kept = (await sheet.kept())["a"]
+        assert (kept["first"][0], [one[0] for one in kept["askers"]]) == ("c1", ["c1", "c2", "c3"])
+        assert kept["last"] == 8003
 
     written(loud, show)
 

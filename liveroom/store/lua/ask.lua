@@ -38,6 +38,11 @@ local function make_place()
     end
 end
 
+-- Ids sort by time; who asked first may sit on a node whose batch comes later.
+local function earlier(one, other)
+    return one[1] < other[1]
+end
+
 local function note(fingerprint, asks)
     local kept = redis.call("HGET", KEYS[1], fingerprint)
     if not kept then
@@ -47,7 +52,9 @@ local function note(fingerprint, asks)
     for _, one in ipairs(asks) do
         asked.viewers = asked.viewers + (among(asked.askers, one[2]) and 0 or 1)
         asked.times, asked.last = asked.times + 1, math.max(asked.last, one[5])
+        asked.first = earlier(one, asked.first) and one or asked.first
         table.insert(asked.askers, one)
+        table.sort(asked.askers, earlier)
         if #asked.askers > tonumber(ARGV[6]) then
             table.remove(asked.askers, 1)
         end
