@@ -1,10 +1,11 @@
 """The menu: every play of the house, one line each."""
 
-from gameplay import count, danmaku, likes, lottery, quiz, sale, sprint
+from gameplay import count, danmaku, likes, lottery, questions, quiz, sale, sprint
 
 PLAYS = (
     danmaku.PLAY,
     likes.PLAY,
+    questions.PLAY,
     lottery.PLAY,
     quiz.PLAY,
     sprint.PLAY,

@@ -142,7 +142,9 @@ class Door:
         await self.presence.note(room_id)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
-        parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners if not joiner.staff}))
+        parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners}))
+        if any(part.mail > room.mail for part in parts.values()):
+            await self.feed.postman.catch_up(room)
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
@@ -201,6 +203,8 @@ class Door:
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
+        if part.mail < room.mail:
+            self.spawn(self.feed.postman.tell_missed(room, joiner.viewer, part.mail, room.mail))
         joiner.enter(room, person, len(frames))
         self.joins += 1
         self.resumes += missed is not None

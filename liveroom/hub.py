@@ -281,7 +281,7 @@ class Hub:
         now = self.now_ms()
         for message in private:  # each right behind its event
             for seat in room.people[message.to].seats if message.to in room.people else ():
-                if lean := room.lean.get(seat.profile):
+                if (lean := room.lean.get(seat.profile)) is not None:
                     lean.wanted(message.after)
         parcels: list[Parcel] = []
         for lean in room.lean.values():
@@ -297,7 +297,7 @@ class Hub:
 
     def pulse(self, room: Room, lean: Lean) -> None:
         """If something waits, it is told at the next point of the profile's grid."""
-        if lean and not lean.due:
+        if lean.waits and not lean.due:
             lean.due = True
             now = self.now_ms()
             wait = next_tick(now, lean.window, lean.phase) - now
@@ -362,6 +362,8 @@ class Hub:
         room.seats[seat] = None
         if seat.profile != "full":
             self.make_lean(room, seat)
+        if seat.staff:
+            room.staff[seat] = None
         return person
 
     def leave(self, room: Room, seat: Seat) -> Person | None:
@@ -370,6 +372,7 @@ class Hub:
             return None
         del room.seats[seat]
         self.unlean(room, seat)
+        room.staff.pop(seat, None)
         person = room.people[seat.viewer]
         person.seats.remove(seat)
         if person.seats:

@@ -127,10 +127,12 @@ class Room:
         self.seq = seq  # of the newest event in the ring
         self.flushed = seq  # of the newest event that the viewers here were told
         self.ctl = 0
+        self.mail = 0  # the number of the newest mention that was handed over here
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
         self.lean: dict[Profile, Lean] = {}  # those of them who asked for little
+        self.staff: dict[Seat, None] = {}  # those of them who are staff
         self.people: dict[str, Person] = {}
         self.tick = Tick()
         self.flushing = False

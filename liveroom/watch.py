@@ -48,6 +48,7 @@ class Screen:
         self.viewers = self.likes = 0
         self.typed = ""
         self.audience: Message | None = None  # not printed yet
+        self.asked: list[str] = []  # the questions that were printed
         self.rounds: dict[str, str] = {}  # the newest of each kind
         self.claim: Message | None = None  # takes the newest that can be claimed
         self.claims: dict[str, Message] = {}  # by sale: what was asked and perhaps not answered
@@ -66,6 +67,7 @@ class Screen:
             "room.closed": self.on_closed,
             "profile.changed": self.on_profile,
             "retention.live": self.on_audience,
+            "questions.live": self.on_questions,
         }
 
     def show(self, message: Message) -> None:
@@ -142,6 +144,13 @@ class Screen:
 
     def on_audience(self, message: Message) -> None:
         self.audience = message
+
+    def on_questions(self, message: Message) -> None:
+        """When others are the first three."""
+        asked = [one["id"] for one in message["questions"][:3]]
+        if asked != self.asked:
+            self.say(telling.questions(message), "bold yellow")
+        self.asked = asked
 
     def wish(self, text: str) -> Message | None:
         """The command that was typed. A claim that was perhaps not answered is the same when it is typed again."""

@@ -33,6 +33,7 @@ TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
 TOP |= {"params": "protocol", "figures": "protocol"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
+TOP |= {"prompter": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
 TOP |= {"metrics": "app", "logs": "app", "health": "cli", "top": "cli"}
 WORLD = {

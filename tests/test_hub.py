@@ -9,7 +9,7 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 from websockets.client import ClientProtocol
@@ -507,6 +507,7 @@ STEPS = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(STEPS, max_size=80))
+@example([("tell", 0, 0), ("join", 0, 1), ("turn", 0, 0), ("tell", 0, 0), ("whisper", 3, 0)])
 def test_whoever_comes_whenever_hears_each_event_once_and_in_order(steps: list[tuple[str, int, Any]]):
     kinds: list[dict[str, Any]] = [{}, {"profile": "lite"}, {"codec": MSGPACK_CODEC}, {"profile": "min"}]
     with pytest.MonkeyPatch.context() as patch:

@@ -26,6 +26,7 @@ from liveroom.counts import Heard
 from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
+from liveroom.prompter import Prompter
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
@@ -70,6 +71,7 @@ class Api:
         chronicle: Chronicle,
         till: Till,
         audience: Audience,
+        prompter: Prompter,
         ids: Ids,
         leaving: Callable[[], bool],
         heard: Heard,
@@ -83,6 +85,7 @@ class Api:
         self.chronicle = chronicle
         self.till = till
         self.audience = audience
+        self.prompter = prompter
         self.ids = ids
         self.leaving = leaving
         self.heard = heard
@@ -234,6 +237,14 @@ class Api:
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)
+
+    async def questions(self, request: Request) -> Response:
+        """What viewers asked and nobody answered."""
+        room = request.path_params["room"]
+        waiting = await self.prompter.everything(room)
+        if not waiting.questions and await self.rooms.look(room) is None:
+            raise Refused(NO_SUCH_ROOM)
+        return reply(waiting)
 
     # -- the shop --
 

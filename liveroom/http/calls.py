@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gameplay.play import Code, Command, HoldId, Millis, Role
+from gameplay.questions import Unanswered
 from gameplay.sale import HoldStands
 from liveroom.figures import Report
 from liveroom.protocol import LiveRound, RoomId
@@ -151,6 +152,7 @@ A_ROUND = "A round, live or over, with the caller's own part."
 A_PROOF = "The proof file of a draw, the same bytes for everybody, once it was drawn."
 A_PAYMENT = "The shop was paid: the hold becomes an order. Again is the same as once."
 NO_PAYMENT = "The shop will not be paid, or has given the payment back."
+THE_QUESTIONS = "What viewers asked and nobody answered yet, most asked and longest waiting first."
 A_REPORT = "How long viewers stay and how many are here, of the stream that runs or of the last."
 
 CALLS = (
@@ -164,6 +166,7 @@ CALLS = (
     Call("confirm", "POST", f"{HOLD}/confirm", A_PAYMENT, SERVICE, HoldStands, Payment, PAID),
     Call("release", "POST", f"{HOLD}/cancel", NO_PAYMENT, SERVICE, HoldStands, Why, OF_HOLD),
     Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, NO_REPORT, query=(WHICH,)),
+    Call("questions", "GET", f"{ROOM}/questions", THE_QUESTIONS, MODERATOR, Unanswered, None, NO_ROOM),
     Call("livez", "GET", "/livez", "The node answers.", None, Alive),
     Call("readyz", "GET", "/readyz", "The node may be sent viewers, or why not.", None, Ready, also={503: Ready}),
 )

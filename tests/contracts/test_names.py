@@ -16,8 +16,7 @@ DESIGN = ROOT.parent / "shared/design/protocol.md"
 NOT_YET = {
     *("chat.delete", "chat.deleted", "chat.pin", "chat.pinned", "chat.unpin", "chat.unpinned", "chat.reply"),
     *("chat.mute", "chat.unmute", "chat.muted", "chat.ban", "chat.unban", "chat.settings"),
-    "chat.mentioned: inbox",
-    *("GET /v1/rooms/{room}/questions", "GET /v1/streams/{id}/review"),
+    "GET /v1/streams/{id}/review",
 }
 
 

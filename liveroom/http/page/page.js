@@ -1,6 +1,7 @@
 // One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
 import * as audience from './audience.js';
 import * as coming from './coming.js';
+import * as questions from './questions.js';
 import * as rounds from './rounds.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
   4502: 'You are banned from this room', 4503: 'Opened elsewhere, stopped here', 4504: 'This room is closed or does not exist' };
@@ -89,13 +90,13 @@ function take(m) {
   if (Object.hasOwn(ON, m.t)) ON[m.t](m); else audience.hear(m), rounds.hear(m);
 }
 const ON = {
-  ...audience.ON,
+  ...audience.ON, ...questions.ON,
   'room.reset'(m) { begin(m); rounds.welcome(true); }, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
     [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
     show('live', 'Live'); $('profile').value = profile; tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome();
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); questions.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'play.announced': m => coming.hear(m, now),
@@ -132,7 +133,7 @@ function hint(m) {
 }
 // Comments: `seen` by id, `unpainted` until the next frame, `lanes` of the sky with the time each is free again
 const seen = new Map(), unpainted = [], lanes = [];
-let frame = 0, stuck = true, target = null, unsure = {}, paced = 0;
+let frame = 0, stuck = true, target = null, old = false, unsure = {}, paced = 0;
 function effects() { return $('profile').value === 'full' && !calm.matches; }
 function make(tag, textContent, more) { return Object.assign(document.createElement(tag), { textContent, ...more }); }
 function add(comment, old = false) {
@@ -175,7 +176,9 @@ $('say').onsubmit = event => {
   event.preventDefault();
   if (!text) return hint({ code: 'TEXT_EMPTY' });
   $('text').value = ''; answer(null);
-  send({ t: 'chat.say', ...said, idem }, r => {
+  const replies = to?.question && !old; // a server that knows no chat.reply takes an answer like any other comment
+  send({ ...(replies ? { t: 'chat.reply', id: to.id, text } : { t: 'chat.say', ...said }), idem }, r => {
+    if (replies && r.code === 'UNKNOWN_COMMAND') return old = true, $('text').value = text, answer(to), $('say').requestSubmit();
     const draw = r.receipt ? 'You are in the draw. ' : r.refused ? `Not counted: ${wordsFor(r.refused)}` : '';
     flash('hint', draw + (r.shown === false ? `Counted, but not shown: ${wordsFor({ code: r.why })}` : ''), 6000);
     if (r.receipt) rounds.entered(r.receipt);
@@ -210,5 +213,6 @@ $('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
 audience.start({ send, hint, now, me: () => me });
+questions.start({ answer, now });
 rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

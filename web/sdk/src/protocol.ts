@@ -691,13 +691,14 @@ export interface ChatMessageEvent {
   mentions?: string[]; // left out: []
 }
 
-/** For the one who is named in a comment, also when the room was not shown it. */
+/** For the one who is named in a comment, or answered, also when the room was not shown it: kept until read. */
 export interface ChatMentionedEvent {
   t: "chat.mentioned";
   by: string;
   id: string;
   text: string;
   of?: string;
+  inbox?: string; // left out: ""
 }
 
 /** How many of how many comments were shown since the last of these. */
@@ -713,6 +714,27 @@ export interface LikeTotalEvent {
   total: number;
   delta: number;
   ver: number;
+}
+
+/** To staff, when it changed: what waits, most asked first; `more` are left out. */
+export interface QuestionsLiveEvent {
+  t: "questions.live";
+  questions: Question[];
+  now: number;
+  more?: number; // left out: 0
+}
+
+/** A question that waits for an answer, as the first asked it; in how many comments, of how many viewers, since when (`asked`, in epoch ms). `ids` are the newest of these comments. */
+export interface Question {
+  id: string;
+  text: string;
+  from: string;
+  name: string;
+  asked: number;
+  waiting_ms: number;
+  times: number;
+  viewers: number;
+  ids: string[];
 }
 
 export interface LotteryAnnouncedEvent {
@@ -1280,6 +1302,12 @@ export interface Report {
   interaction: Interaction;
 }
 
+/** All questions that wait, as HTTP tells them. */
+export interface Unanswered {
+  questions: Question[];
+  now: number;
+}
+
 export interface Alive {
   live: true;
 }
@@ -1497,6 +1525,7 @@ export type RoomEvent =
   | ChatMentionedEvent
   | ChatSampledEvent
   | LikeTotalEvent
+  | QuestionsLiveEvent
   | LotteryAnnouncedEvent
   | LotteryOpenedEvent
   | LotteryProgressEvent
@@ -1778,6 +1807,7 @@ export const DELIVERY = {
   "chat.mentioned": "private",
   "chat.sampled": "crowd",
   "like.total": "state",
+  "questions.live": "private",
   "lottery.announced": "ledger",
   "lottery.opened": "ledger",
   "lottery.progress": "state",
