@@ -152,14 +152,16 @@ class Lean:
         self.last_flush = self.last_event = 0.0
         self.last_told = now
 
-    def __bool__(self) -> bool:
+    @property
+    def gathered(self) -> bool:
+        """Something waits for the next tick."""
         few = self.few
         return bool(self.ledger or self.state or (few and (few.heard or few.chosen or few.hidden)))
 
     def sit(self, seat: Seat) -> None:
         """He knows everything that the room was told."""
         self.seats[seat] = None
-        if self:
+        if self.gathered:
             self.late[seat] = Mark(len(self.ledger), len(self.few.chosen) if self.few else 0)
 
     def leave(self, seat: Seat) -> list[bytes]:
