@@ -281,8 +281,8 @@ class Hub:
         now = self.now_ms()
         for message in private:  # each right behind its event
             for seat in room.people[message.to].seats if message.to in room.people else ():
-                if (lean := room.lean.get(seat.profile)) is not None:
-                    lean.wanted(message.after)
+                if seat.profile in room.lean:
+                    room.lean[seat.profile].wanted(message.after)
         parcels: list[Parcel] = []
         for lean in room.lean.values():
             lean.take(tick)
@@ -297,7 +297,7 @@ class Hub:
 
     def pulse(self, room: Room, lean: Lean) -> None:
         """If something waits, it is told at the next point of the profile's grid."""
-        if lean.waits and not lean.due:
+        if lean.gathered and not lean.due:
             lean.due = True
             now = self.now_ms()
             wait = next_tick(now, lean.window, lean.phase) - now

@@ -153,15 +153,15 @@ class Lean:
         self.last_told = now
 
     @property
-    def waits(self) -> bool:
-        """Something is to be told."""
+    def gathered(self) -> bool:
+        """Something waits for the next tick."""
         few = self.few
         return bool(self.ledger or self.state or (few and (few.heard or few.chosen or few.hidden)))
 
     def sit(self, seat: Seat) -> None:
         """He knows everything that the room was told."""
         self.seats[seat] = None
-        if self.waits:
+        if self.gathered:
             self.late[seat] = Mark(len(self.ledger), len(self.few.chosen) if self.few else 0)
 
     def leave(self, seat: Seat) -> list[bytes]:

@@ -353,6 +353,17 @@ def test_a_private_message_comes_at_once_and_behind_its_event(profile: Profile):
     assert ann.wire.times[-1] <= now + 20
 
 
+@pytest.mark.parametrize("profile", LEAN)
+def test_a_private_message_that_comes_with_its_event_brings_it_along(profile: Profile):
+    scene = Scene()
+    ann = scene.guest(profile=profile)
+    for seq in (1, 2, 3):
+        scene.tell()
+        scene.hub.whisper(scene.room, Private(ann.viewer, seq, b'{"t":"lottery.won"}'))
+        scene.timers.wait(10)
+    assert ann.kinds() == ["room.notice", "lottery.won"] * 3
+
+
 @pytest.mark.usefixtures("slices_of_two")
 def test_a_tick_that_falls_into_a_flush_comes_right_behind_it():
     scene = Scene()
