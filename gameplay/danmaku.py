@@ -8,15 +8,12 @@ from typing import Annotated, Protocol, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from gameplay.play import Code, Command, Event, Flow, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Refusal, Role, ViewerId
 from gameplay.text import folded, graphemes, most_marks
 
 MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
-
-CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$(?!\n)")]
-
 
 class Say(Command, frozen=True, tag="chat.say"):
     text: str

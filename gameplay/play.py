@@ -17,6 +17,7 @@ from gameplay.eligible import Eligible
 
 ViewerId = Annotated[str, Meta(min_length=1, max_length=64)]
 CommandId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$(?!\n)")]
 RoundId = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}$(?!\n)")]
 HoldId = Annotated[str, Meta(pattern=r"^h_[a-z0-9_]{1,60}$(?!\n)")]
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # room time, since the epoch

@@ -28,6 +28,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from gameplay.moderation import Sanction
 from gameplay.play import Refusal
 from liveroom.audience import Audience
 from liveroom.chronicle import Chronicle
@@ -47,6 +48,7 @@ from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
 from liveroom.menu import BELLS
+from liveroom.moderation import Moderation
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
 from liveroom.room import Limits, Room
@@ -67,7 +69,9 @@ from liveroom.store.presence import Presence
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
 from liveroom.store.sales import Sales, Shelf, buyers
+from liveroom.store.sanctions import Docket
 from liveroom.store.server import WeakServer, client, inspect
+from liveroom.store.warden import Warden
 from liveroom.till import Till
 from liveroom.tokens import Tokens
 
@@ -130,8 +134,9 @@ class Node:
         gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
+        docket = Docket(self.rooms)
         self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
-        self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn_patient)
+        self.rebuilder = Rebuilder(sales, docket, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
             durability,
@@ -181,6 +186,7 @@ class Node:
             server_ms=self.live_clock.now_ms,
         )
         self.presence.lapsed = self.audience.here_still
+        self.warden = Warden(self.hub, docket, self.banned)
         self.feed = Feed(
             self.hub,
             self.rooms,
@@ -197,6 +203,7 @@ class Node:
             stirred=self.till.latches.stirred,
             begun_anew=self.rebuilder.begun_anew,
             began=self.audience.began,
+            warden=self.warden,
         )
         self.door = Door(
             self.hub,
@@ -205,11 +212,13 @@ class Node:
             self.crowd,
             self.chronicle,
             self.attendance,
+            docket,
             heartbeat_ms=settings.heartbeat_ms,
             connections=settings.connections,
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
+        moderation = Moderation(docket, self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,
@@ -219,7 +228,7 @@ class Node:
             self.crowd,
             self.likes,
             self.entrance,
-            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs},
+            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **moderation.verbs},
             self.attendance,
             self.spawn,
         )
@@ -263,6 +272,10 @@ class Node:
     def seated(self, room: Room, node: str, viewer: str, homes: int, device: str) -> None:
         if node != self.name:
             self.door.seated(room, viewer, homes, device)
+
+    def banned(self, room: Room, ban: Sanction) -> None:
+        """Somebody may no longer be in a room."""
+        self.door.banned(room, ban)
 
     async def listening(self) -> None:
         """Wait a little until both subscriptions stand."""

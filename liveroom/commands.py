@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
 from gameplay.likes import Like
+from gameplay.moderation import BANNED, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
 from gameplay.text import folded, shown
@@ -93,6 +94,8 @@ class Desk:
         command, actor = asked.command, asked.actor
         if not actor.role.may(command.needs):
             return asked.refused(Refusal(Code.NOT_ALLOWED, {"needs": command.needs}, f"only for a {command.needs}"))
+        if binding(asked.room.sanctions, "ban", actor.viewer, actor.role, asked.at):
+            return asked.refused(BANNED)
         verb = self.verbs.get(type(command))
         if verb is None:
             return asked.refused(Refusal(Code.UNKNOWN_COMMAND, message="this command needs a WebSocket"))
@@ -128,6 +131,8 @@ class Desk:
         text = shown(command.text)
         if refusal := too_much(text):
             return asked.refused(refusal)
+        if mute := binding(asked.room.sanctions, "mute", actor.viewer, actor.role, asked.at):
+            return asked.refused(muted(mute))
         again = resent(actor.person, command)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:

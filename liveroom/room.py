@@ -9,6 +9,8 @@ from typing import Protocol
 from msgspec import Raw, Struct
 
 from gameplay.danmaku import Said
+from gameplay.moderation import Sanction
+from gameplay.play import Role
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
@@ -47,6 +49,7 @@ class Seat(Protocol):
 
     viewer: str
     name: str
+    role: Role
     staff: bool
     device: str
     source: str  # where he came from, for the curves
@@ -120,7 +123,8 @@ class Room:
         self.epoch = epoch
         self.seq = seq  # of the newest event in the ring
         self.flushed = seq  # of the newest event that the viewers here were told
-        self.ctl = 0
+        self.ctl = 0  # of the newest change to the sanctions
+        self.sanctions: dict[str, Sanction] = {}  # by name, see ``gameplay/moderation.py``
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}

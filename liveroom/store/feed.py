@@ -32,6 +32,7 @@ from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
 from liveroom.store.rooms import Head, Rooms, View
 from liveroom.store.rounds import Rounds
 from liveroom.store.scripts import NoRoom
+from liveroom.store.warden import Warden
 from liveroom.wall import EMPTY, Board, just_opened, read_wall
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
 class FromTruth(Struct, frozen=True, gc=False):
-    """A ledger event; or a letter to one viewer, behind the event ``after``; or the state of a round."""
+    """A ledger event; or a letter to one viewer, behind the event ``after``; or the state of a round; or a sanction."""
 
     epoch: str
     seq: int = 0
@@ -54,6 +55,9 @@ class FromTruth(Struct, frozen=True, gc=False):
     body: Raw = NOTHING
     round: str = ""
     state: Raw = NOTHING
+    ctl: int = 0
+    name: str = ""
+    sanction: Raw = NOTHING
 
 
 class FromCrowd(Struct, frozen=True):
@@ -99,6 +103,7 @@ class Feed:
         stirred: Callable[[str, str, float], None],
         begun_anew: Callable[[str], None],
         began: Callable[[Room, LogEvent], None],
+        warden: Warden,
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -114,6 +119,7 @@ class Feed:
         self.stirred = stirred
         self.begun_anew = begun_anew
         self.began = began
+        self.warden = warden
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -168,8 +174,8 @@ class Feed:
         if view is None or view.info.state != "open":
             return None
         room = Room(view.info, view.epoch, view.seq, self.hub.limits)
-        room.ctl = view.ctl
         self.hang(room, view)
+        await self.warden.read(room)
         events = [one for one in await self.rooms.tail(room_id, self.hub.limits.resume_events) if one.seq <= view.seq]
         room.ring.extend(contiguous(events, view.seq))
         at = self.rooms.keys(room_id)
@@ -212,6 +218,9 @@ class Feed:
             self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
         elif event.round:
             self.take_state(room, event.round, bytes(event.state))
+        elif event.ctl and event.epoch == room.epoch:
+            if not self.warden.heard(room, event.ctl, event.name, event.sanction):
+                self.mend(room)
         elif event.epoch == room.epoch and event.seq == room.seq + 1:
             self.take_event(room, LogEvent(event.seq, event.ts, bytes(event.e)))
         elif event.epoch != room.epoch or event.seq > room.seq:
@@ -316,11 +325,15 @@ class Feed:
             _, (head,) = await self.rooms.heads([room.info.id])
             if head is None:
                 return
-        room.ctl = head.ctl
         if head.epoch != room.epoch or head.seq < known:
+            await self.warden.remind(room)
             await self.reset(room)
-        elif head.seq > room.seq:
+            await self.warden.read(room)
+            return
+        if head.seq > room.seq:
             await self.fill(room)
+        if head.ctl != room.ctl:
+            await self.warden.read(room)
 
     async def fill(self, room: Room) -> None:
         """Read what pub/sub lost."""

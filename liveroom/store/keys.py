@@ -84,6 +84,21 @@ class Keys(NamedTuple):
         return self._of("board")
 
     @property
+    def sanctions(self) -> str:
+        """TRUTH hash: ``ban viewer`` or ``mute viewer`` -> JSON."""
+        return self._of("sanctions")
+
+    @property
+    def sanction_ends(self) -> str:
+        """TRUTH sorted set: names of sanctions by the room time in ms at which they end."""
+        return self._of("sanction_ends")
+
+    @property
+    def staff(self) -> str:
+        """TRUTH hash: who was seen as staff -> his role."""
+        return self._of("staff")
+
+    @property
     def live(self) -> str:
         """TRUTH hash: round -> what a late joiner is shown of it, while it is announced, open or to be settled."""
         return self._of("live")

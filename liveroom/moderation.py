@@ -1,0 +1,60 @@
+"""What the staff command in a chat, done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec import UNSET, json
+
+from gameplay.moderation import ON_HIMSELF, SANCTIONS, Ban, Mute, Unban, Unmute, sanction_of
+from gameplay.play import Command, Refusal
+from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
+from liveroom.ids import Ids
+from liveroom.store.orders import Order
+from liveroom.store.sanctions import Docket
+
+
+class Moderation:
+    """The verbs of the staff."""
+
+    def __init__(
+        self, docket: Docket, ids: Ids, spawn: Callable[[Coroutine[Any, Any, None]], object]
+    ) -> None:
+        self.docket = docket
+        self.ids = ids
+        self.verbs: dict[type[Command], Callable[[Asked], None]] = {
+            **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
+            **dict.fromkeys([Unban, Unmute], later(spawn, self.lift)),
+        }
+
+    async def impose(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        if command.viewer == asked.actor.viewer:
+            return ON_HIMSELF
+        sanction = sanction_of(command, asked.actor.viewer, asked.actor.role, asked.at)
+        return fields(await self.docket.impose(self.order(asked), sanction))
+
+    async def lift(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        if command.viewer == asked.actor.viewer:
+            return ON_HIMSELF
+        return fields(await self.docket.lift(self.order(asked), SANCTIONS[type(command)], command.viewer))
+
+    def order(self, asked: Asked) -> Order:
+        """The command as its script takes it."""
+        rooms = self.docket.rooms
+        again = asked.command.idem is not UNSET
+        return Order(
+            asked.room.info.id,
+            asked.by,
+            self.ids.new(asked.at),
+            once_key(rooms, asked) if again else "",
+            digest(asked.command) if again else "",
+            asked.at + LATEST_MS,
+        )
+
+
+def fields(answer: bytes | Refusal) -> Done:
+    """The reply to a command, from what its script says."""
+    return answer if isinstance(answer, Refusal) else json.decode(answer)
