@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
+from math import ceil
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,6 +15,8 @@ LONGEST_MUTE = 24 * 3600
 LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
 
 Kind = Literal["ban", "mute"]
+Mode = Literal["open", "slow", "members", "muted"]
+Word = Annotated[str, Meta(min_length=1, max_length=80)]
 
 
 class ForStaff(Command, frozen=True, kw_only=True):
@@ -44,13 +48,77 @@ class Unban(ForStaff, frozen=True, tag="chat.unban"):
     viewer: ViewerId
 
 
+class Settings(Command, frozen=True, tag="chat.settings"):
+    """How the chat is from now on. What is left out of ``rate`` and ``words`` stays as it is; a rate of 0 is the
+    server's own."""
+
+    needs = Role.HOST
+
+    mode: Mode
+    slow_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10  # in mode slow, between two comments of a viewer
+    level: Annotated[int, Meta(ge=1, le=1_000_000)] = 1  # in mode members, the least
+    rate: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET  # comments a second of a viewer
+    words: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET  # blocked in this room
+
+
 class Muted(Event, frozen=True, tag="chat.muted"):
     """Private: until when his comments are refused; 0: no longer."""
 
     until: int
 
 
-PLAY = Flow((Mute, Unmute, Ban, Unban), (Muted,))
+class Set(Event, frozen=True, tag="chat.settings"):
+    """How the chat is from now on; the words are not told."""
+
+    mode: Mode
+    slow_seconds: int
+    level: int | UnsetType = UNSET
+    rate: float | UnsetType = UNSET
+
+
+PLAY = Flow((Mute, Unmute, Ban, Unban, Settings), (Muted, Set))
+
+
+class Manners(Struct, frozen=True):
+    """How a room's chat is: who may speak, and how often. A rate of 0 is the server's own."""
+
+    mode: Mode = "open"
+    slow_seconds: int = 0
+    level: int = 0
+    rate: float = 0
+    words: tuple[str, ...] = ()
+
+    def rested(self, spoke: Mapping[str, float], now: float) -> list[str]:
+        """Who spoke so long ago that slow mode does not keep him waiting; ``spoke`` is oldest first."""
+        return [one for one, at in takewhile(lambda it: now - it[1] >= self.slow_seconds * 1000, spoke.items())]
+
+
+OPEN = Manners()
+
+
+def as_told(manners: Manners) -> Set:
+    """What the room is told of how its chat is."""
+    level = manners.level if manners.mode == "members" else UNSET
+    return Set(manners.mode, manners.slow_seconds, level, manners.rate or UNSET)
+
+
+def told(settings: Settings) -> Set:
+    """What the room is told of a command; its rate is put in where the room has one."""
+    slow, members = settings.mode == "slow", settings.mode == "members"
+    return Set(settings.mode, settings.slow_seconds if slow else 0, settings.level if members else UNSET)
+
+
+def unmannerly(manners: Manners, level: int, spoke: float | None, now: float) -> Refusal | None:
+    """Why a viewer of this level, who last spoke then, may not speak now."""
+    match manners.mode:
+        case "muted":
+            return Refusal(Code.ROOM_MUTED, message="comments are off in this room")
+        case "members" if level < manners.level:
+            return Refusal(Code.MEMBERS_ONLY, {"level": manners.level}, "only members may comment now")
+        case "slow" if spoke is not None and 0 <= now - spoke < manners.slow_seconds * 1000:
+            wait = max(1, ceil(spoke + manners.slow_seconds * 1000 - now))
+            return Refusal(Code.SLOW_MODE, message="slow mode is on", retry_after_ms=wait)
+    return None
 
 
 class Sanction(Struct, frozen=True, omit_defaults=True):
@@ -107,9 +175,17 @@ class Given(Struct, frozen=True):
     at: int
 
 
-def standing(given: Iterable[Given]) -> dict[str, Sanction]:
-    """What stands after all these commands, the oldest first."""
+class Stand(Struct, frozen=True):
+    """What holds in a room."""
+
+    manners: Manners
+    sanctions: Sanctions
+
+
+def standing(given: Iterable[Given]) -> Stand:
+    """What holds after all these commands, the oldest first."""
     stands: dict[str, Sanction] = {}
+    manners = OPEN
     for one in given:
         command = one.command
         if isinstance(command, Mute | Ban):
@@ -117,7 +193,21 @@ def standing(given: Iterable[Given]) -> dict[str, Sanction]:
             stands[name_of(sanction.kind, sanction.viewer)] = sanction
         elif isinstance(command, Unmute | Unban):
             stands.pop(name_of(SANCTIONS[type(command)], command.viewer), None)
-    return stands
+        elif isinstance(command, Settings):
+            manners = changed(manners, command)
+    return Stand(manners, stands)
+
+
+def changed(manners: Manners, settings: Settings) -> Manners:
+    """How the chat is after a command."""
+    event = told(settings)
+    return Manners(
+        event.mode,
+        event.slow_seconds,
+        0 if event.level is UNSET else event.level,
+        manners.rate if settings.rate is UNSET else settings.rate,
+        manners.words if settings.words is UNSET else settings.words,
+    )
 
 
 def muted(sanction: Sanction) -> Refusal:

@@ -44,6 +44,7 @@ from liveroom.http import dev
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
+from liveroom.judge import Judge, nothing_blocked
 from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
@@ -56,6 +57,7 @@ from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
 from liveroom.store.attendance import Attendance
 from liveroom.store.bells import Bells
+from liveroom.store.chat import Chat
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Crowd
 from liveroom.store.durable import Durability
@@ -218,7 +220,7 @@ class Node:
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
-        moderation = Moderation(docket, self.ids, self.spawn)
+        moderation = Moderation(docket, Chat(self.rooms), self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,
@@ -230,6 +232,7 @@ class Node:
             self.entrance,
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **moderation.verbs},
             self.attendance,
+            Judge(settings, nothing_blocked),
             self.spawn,
         )
         self.tokens = Tokens(settings)

@@ -29,6 +29,7 @@ class Actor(Protocol):
     role: Role
     person: Person
     level: int
+    locale: str
     device: str
     rtt_ms: float  # of his connection, as the server measured it; 0: not known
 
@@ -44,6 +45,7 @@ class Caller(Struct, gc=False):
     role: Role
     person: Person
     level: int = 0
+    locale: str = ""
     device: str = ""
     rtt_ms: float = 0
 

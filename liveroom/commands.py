@@ -11,19 +11,20 @@ from msgspec import UNSET, Raw, Struct, json
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
+from gameplay.danmaku import Mentioned, Message, Say, too_much
 from gameplay.likes import Like
 from gameplay.moderation import BANNED, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
-from gameplay.text import folded, shown
+from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
 from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
+from liveroom.judge import Judge, resent, take_back
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.menu import ENTERS
 from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
-from liveroom.room import Person, Room
+from liveroom.room import Room
 from liveroom.settings import Settings
 from liveroom.store.attendance import Attendance
 from liveroom.store.clock import Clock
@@ -64,6 +65,7 @@ class Desk:
         entrance: Entrance,
         more: Mapping[type[Command], Callable[[Asked], None]],
         attendance: Attendance,
+        judge: Judge,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -77,7 +79,7 @@ class Desk:
         self.attendance = attendance
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
-        self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
+        self.judge = judge
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             Say: self.say,
             Like: self.like,
@@ -172,7 +174,7 @@ class Desk:
         """Show a comment to the room; ``outcome`` is what it entered."""
         if outcome.unknown:
             return asked.refused(UNKNOWN)
-        if refusal := self.too_many(asked) if again else self.too_often(asked, folded(text)):
+        if refusal := self.too_many(asked) if again else self.judge.judge(asked, text):
             return self.unshown(asked, refusal, outcome)
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
@@ -212,22 +214,6 @@ class Desk:
             await self.live.set(once_key(self.rooms, asked), kept, nx=True, ex=REMEMBER_SECONDS)
         asked.done(fields)
 
-    def too_often(self, asked: Asked, text: str) -> Refusal | None:
-        """Rate, then duplicates."""
-        person, now, idem = asked.actor.person, asked.at, asked.command.idem
-        if person.said is None:
-            person.said = {}
-        rate = self.chat_rate.shared(person.homes)
-        if person.chat is None:
-            person.chat = full(rate, now / 1000)
-        if not asked.actor.staff and (wait := person.chat.wait(rate, now / 1000)):
-            return too_fast(wait)
-        if repeats(person.said, text, now, self.settings.duplicate_seconds * 1000):
-            return Refusal(Code.DUPLICATE, message="you have just said that")
-        person.said[text] = Said(text, now, "" if idem is UNSET else idem)
-        person.chat.spend()
-        return None
-
     def too_many(self, asked: Asked) -> Refusal | None:
         """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
         wait = self.spend_other(asked.actor, OTHER.shared(asked.actor.person.homes), asked.at / 1000)
@@ -237,7 +223,7 @@ class Desk:
         def answer(result: CommentSaid | Refusal) -> None:
             if isinstance(result, Refusal):
                 if result is TRY_LATER and not again:
-                    take_back(asked.actor.person, asked.at)
+                    take_back(asked)
                 self.unshown(asked, result, outcome)
             else:
                 asked.done(told_before(result))
@@ -353,19 +339,6 @@ def told_before(said: CommentSaid) -> dict[str, Any]:
     """What the author of a comment is answered, now and whenever he sends it again."""
     more: dict[str, Any] = json.decode(said.more) if said.more else {}
     return more if said.id == "-" else {"id": said.id, **more}
-
-
-def resent(person: Person, command: Say) -> bool:
-    """The same intention was said here before."""
-    idem = command.idem
-    return idem is not UNSET and any(one.idem == idem for one in (person.said or {}).values())
-
-
-def take_back(person: Person, at: float) -> None:
-    """A comment that was not said costs nothing and may be said again."""
-    if person.said and person.chat:
-        person.said = {text: one for text, one in person.said.items() if one.at != at}
-        person.chat.spend(-1)
 
 
 def author_of(room: Room, comment: str) -> str | None:

@@ -294,6 +294,8 @@ class Hub:
         if room.total > room.shown:
             self.announce(room, encode(Sampled(room.shown, room.total)))
         room.counted = room.shown = room.total = 0
+        for viewer in room.manners.rested(room.spoke, self.now_ms()):
+            del room.spoke[viewer]
         self.beat(room)
 
     def beat(self, room: Room) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 from msgspec import UNSET, json
 
-from gameplay.moderation import ON_HIMSELF, SANCTIONS, Ban, Mute, Unban, Unmute, sanction_of
+from gameplay.moderation import ON_HIMSELF, SANCTIONS, Ban, Mute, Settings, Unban, Unmute, sanction_of
 from gameplay.play import Command, Refusal
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
 from liveroom.ids import Ids
+from liveroom.store.chat import Chat
 from liveroom.store.orders import Order
 from liveroom.store.sanctions import Docket
 
@@ -19,13 +20,15 @@ class Moderation:
     """The verbs of the staff."""
 
     def __init__(
-        self, docket: Docket, ids: Ids, spawn: Callable[[Coroutine[Any, Any, None]], object]
+        self, docket: Docket, chat: Chat, ids: Ids, spawn: Callable[[Coroutine[Any, Any, None]], object]
     ) -> None:
         self.docket = docket
+        self.chat = chat
         self.ids = ids
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
             **dict.fromkeys([Unban, Unmute], later(spawn, self.lift)),
+            Settings: later(spawn, self.set_chat),
         }
 
     async def impose(self, asked: Asked) -> Done:
@@ -40,6 +43,10 @@ class Moderation:
         if command.viewer == asked.actor.viewer:
             return ON_HIMSELF
         return fields(await self.docket.lift(self.order(asked), SANCTIONS[type(command)], command.viewer))
+
+    async def set_chat(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        return fields(await self.chat.set(self.order(asked), command))
 
     def order(self, asked: Asked) -> Order:
         """The command as its script takes it."""

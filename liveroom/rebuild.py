@@ -94,7 +94,7 @@ class Rebuilder:
         mark = await self.sales.mark(room)
         if not mark:
             return
-        await self.docket.restore(room, standing(await self.archive.moderated(room)).values())
+        await self.docket.restore(room, standing(await self.archive.moderated(room)))
         recorded = await self.archive.sales(room)
         for kept in recorded:
             await self.restore(room, kept)

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Raw, Struct
 
 from gameplay.danmaku import Said
-from gameplay.moderation import Sanction
+from gameplay.moderation import OPEN, Sanction
 from gameplay.play import Role
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
@@ -125,6 +125,8 @@ class Room:
         self.flushed = seq  # of the newest event that the viewers here were told
         self.ctl = 0  # of the newest change to the sanctions
         self.sanctions: dict[str, Sanction] = {}  # by name, see ``gameplay/moderation.py``
+        self.manners = OPEN  # how its chat is
+        self.spoke: dict[str, float] = {}  # in slow mode: who spoke last when, room time in ms; oldest first
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, convert, json
 
+from gameplay.moderation import OPEN, Manners
 from liveroom.room import Room
 from liveroom.wall import next_up_json, rounds_json
 
 CHAT_SHOWN = 50
-SETTINGS = b'{"mode":"open","slow_seconds":0,"stream_delay_ms":0}'
 
 
 def board_json(board: Mapping[str, bytes]) -> bytes:
     """The shared truth: the same bytes for everybody, until the next ledger event."""
     notice = board.get("notice", b"null")
-    return b'"pinned":[],"notice":%b,"settings":%b' % (notice, SETTINGS)
+    return b'"pinned":[],"notice":%b,"settings":%b' % (notice, json.encode(settings(board)))
+
+
+def settings(board: Mapping[str, bytes]) -> dict[str, Any]:
+    """How the chat is, as everybody may know."""
+    told: dict[str, Any] = json.decode(board.get("settings", b"{}"))
+    known = {name: value for name, value in told.items() if name not in ("t", "seq", "ts")}
+    return {"mode": OPEN.mode, "slow_seconds": OPEN.slow_seconds, **known, "stream_delay_ms": 0}
+
+
+def manners(board: Mapping[str, bytes]) -> Manners:
+    """How the chat is, with the words that are blocked in it."""
+    told, words = settings(board), json.decode(board.get("words", b"[]"), type=tuple[str, ...])
+    return convert({**told, "words": words}, Manners)
 
 
 def snapshot(room: Room, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = ()) -> Raw:

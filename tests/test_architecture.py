@@ -30,7 +30,8 @@ BELOW: dict[str, set[str]] = {
 # Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
 TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
-TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "moderation": "floor"}
+TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor"}
+TOP |= {"moderation": "floor", "judge": "floor", "review": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),

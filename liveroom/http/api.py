@@ -190,7 +190,8 @@ class Api:
                 raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "Idempotency-Key"}, "at most 64 characters"))
             command = replace(command, idem=key)
         room = await self.open_room(room_id)
-        caller = Caller(claims.sub, shown(claims.name) or claims.sub, Role(claims.role), self.person(room, claims.sub))
+        name, person = shown(claims.name) or claims.sub, self.person(room, claims.sub)
+        caller = Caller(claims.sub, name, Role(claims.role), person, claims.level, claims.locale)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
         async with asyncio.timeout(ANSWER_SECONDS):

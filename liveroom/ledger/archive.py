@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gameplay.moderation import SANCTIONS, Given
+from gameplay.moderation import SANCTIONS, Given, Settings
 from gameplay.play import Command, Entry, Role
 from liveroom.kept import Kept, as_kept
 from liveroom.ledger.engine import AWAY, reason
@@ -21,7 +21,7 @@ from liveroom.room import RoomInfo
 
 RECENT_MS = 48 * 3600 * 1000
 MOST_SALES = 50
-MODERATES = [tag(kind) for kind in SANCTIONS]
+MODERATES = [*map(tag, SANCTIONS), tag(Settings)]
 
 
 class Archive:

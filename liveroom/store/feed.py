@@ -9,7 +9,7 @@ from the log. A new epoch, or a gap that the log cannot fill, becomes a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -25,7 +25,7 @@ from liveroom.hub import Hub
 from liveroom.menu import KINDS
 from liveroom.protocol import Joined, Reset, Stats, encode
 from liveroom.room import LogEvent, Private, Room, RoomInfo
-from liveroom.snapshot import board_json, snapshot
+from liveroom.snapshot import board_json, manners, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
 from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
 NOTHING = Raw()
+CHAT, SET = b'"t":"chat.', b'"t":"chat.settings"'
 STREAM = b'"t":"stream.started"'
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
@@ -74,6 +75,14 @@ class FromCrowd(Struct, frozen=True):
     seat: tuple[str, int, str] | None = None  # viewer, nodes, device
 
 
+class Speaker(Struct, rename={"from_": "from"}):
+    """Who made a comment, and when."""
+
+    from_: str
+    ts: int
+
+
+read_speaker = json.Decoder(Speaker).decode
 read_truth = json.Decoder(FromTruth).decode
 read_crowd = json.Decoder(FromCrowd).decode
 
@@ -181,6 +190,8 @@ class Feed:
         at = self.rooms.keys(room_id)
         chat = await self.live.lrange(at.chat, 0, self.hub.limits.history - 1)
         room.chat.extend(Raw(one) for one in reversed(chat))
+        if room.manners.mode == "slow":
+            note_speakers(room, room.chat)
         room.likes, room.viewers = await self.counts(room_id)
         room.likes_told = room.likes
         return room
@@ -240,7 +251,15 @@ class Feed:
             self.postman.reveal(room, event, list(room.people))
         elif STREAM in event.body:
             self.began(room, event)
+        elif CHAT in event.body:
+            self.take_order(room, event)
         self.hub.feed(room, event)
+
+    def take_order(self, room: Room, event: LogEvent) -> None:
+        """The staff changed something in the chat."""
+        if event.body.startswith(SET, event.body.index(CHAT)):
+            room.manners = replace(manners({"settings": event.body}), words=room.manners.words)
+            self.spawn(self.look_again(room))  # the words are not told
 
     def take_state(self, room: Room, round_id: str, body: bytes) -> None:
         """How a round is going: only the newest counts."""
@@ -278,6 +297,8 @@ class Feed:
     def take_crowd(self, room: Room, blob: FromCrowd, comments: list[Raw]) -> None:
         if blob.node and blob.node != self.node:
             room.shared_until = self.clock.now_ms() + SHARED_MS
+        if room.manners.mode == "slow":
+            note_speakers(room, comments)
         if blob.total:
             self.hub.show(room, comments, blob.total)
         if blob.joined:
@@ -334,6 +355,8 @@ class Feed:
             await self.fill(room)
         if head.ctl != room.ctl:
             await self.warden.read(room)
+            room.board = replace(room.board, seq=-1)  # settings that were put back are told by no event
+            await self.read_board(room)
 
     async def fill(self, room: Room) -> None:
         """Read what pub/sub lost."""
@@ -368,6 +391,7 @@ class Feed:
             room.board = Board(view.seq, board_json(view.board), read_wall(view.live))
         if view.seq >= room.seq or view.epoch != room.epoch:  # else what was heard meanwhile is newer
             room.wall = room.board.rounds
+            room.manners = manners(view.board)
 
     async def read_board(self, room: Room) -> int:
         """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""
@@ -462,6 +486,13 @@ class Feed:
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
                 self.drop(room.info.id)
+
+
+def note_speakers(room: Room, comments: Iterable[Raw]) -> None:
+    """In slow mode every node knows when somebody spoke, on whichever he did."""
+    for one in map(read_speaker, comments):
+        room.spoke.pop(one.from_, None)
+        room.spoke[one.from_] = one.ts
 
 
 def counts_of(progress: bytes) -> tuple[int, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import DecodeError, Raw, json
 
-from gameplay.moderation import ON_A_HOST, Kind, Sanction, Sanctions, name_of
+from gameplay.moderation import ON_A_HOST, OPEN, Kind, Sanction, Sanctions, Stand, as_told, name_of
 from gameplay.play import Code, Refusal, Role
 from liveroom.protocol import encode
 from liveroom.store.orders import REFUSALS, Order, obeyed
@@ -64,15 +64,16 @@ class Docket:
             rows, *_ = await pipeline.execute()
         return as_sanctions({name.encode(): row for name, row in zip(names, rows, strict=True) if row})
 
-    async def restore(self, room: str, sanctions: Iterable[Sanction]) -> None:
+    async def restore(self, room: str, stand: Stand) -> None:
         """Put back what the server has lost, as far as it is not there by now. Raises NoRoom."""
-        at, those = self.rooms.keys(room), list(sanctions)
-        names = [at.meta, at.sanctions, at.sanction_ends]
-        for start in range(0, len(those), AT_ONCE):
-            args: list[Word] = []
+        at, those, manners = self.rooms.keys(room), list(stand.sanctions.values()), stand.manners
+        names = [at.meta, at.sanctions, at.sanction_ends, at.board]
+        settings = b"" if manners == OPEN else encode(as_told(manners))
+        for start in range(0, max(1, len(those)), AT_ONCE):
+            args: list[Word] = [settings, manners.rate, encode(manners.words)]
             for one in those[start : start + AT_ONCE]:
                 args += [name_of(one.kind, one.viewer), encode(one), one.until]
-            await self.rooms.fenced("restore_sanctions", room, names, args)
+            await self.rooms.fenced("restore_moderation", room, names, args)
 
 
 def as_sanctions(rows: Mapping[bytes, bytes]) -> dict[str, Sanction]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import DecodeError, Raw
 
-from gameplay.moderation import Muted, Sanction
+from gameplay.moderation import Muted, Sanction, Stand
 from liveroom.hub import Hub
 from liveroom.protocol import encode
 from liveroom.room import Private, Room
@@ -53,7 +53,7 @@ class Warden:
 
     async def remind(self, room: Room) -> None:
         """The server may have lost what this node knows. Raises NoRoom."""
-        await self.docket.restore(room.info.id, room.sanctions.values())
+        await self.docket.restore(room.info.id, Stand(room.manners, room.sanctions))
 
     def put(self, room: Room, name: str, sanction: Sanction | None) -> None:
         before = room.sanctions.pop(name, None)
