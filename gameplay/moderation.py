@@ -7,11 +7,11 @@ from itertools import takewhile
 from math import ceil
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from gameplay.play import Code, Command, Event, Flow, Reason, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Reason, Refusal, Role, ViewerId
 
-LONGEST_MUTE = 24 * 3600
+LONGEST_MUTE = LONGEST_PIN = 24 * 3600
 LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
 
 Kind = Literal["ban", "mute"]
@@ -48,6 +48,29 @@ class Unban(ForStaff, frozen=True, tag="chat.unban"):
     viewer: ViewerId
 
 
+class Delete(ForStaff, frozen=True, tag="chat.delete"):
+    """These comments, or all of a viewer's so far."""
+
+    ids: Annotated[tuple[CommentId, ...], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    viewer: ViewerId | UnsetType = UNSET
+
+
+class Pin(ForStaff, frozen=True, tag="chat.pin"):
+    id: CommentId
+    seconds: Annotated[int, Meta(ge=1, le=LONGEST_PIN)]
+
+
+class Unpin(ForStaff, frozen=True, tag="chat.unpin"):
+    id: CommentId
+
+
+class Reply(ForStaff, frozen=True, tag="chat.reply"):
+    """A comment that answers another, whose author is told of it."""
+
+    id: CommentId
+    text: str
+
+
 class Settings(Command, frozen=True, tag="chat.settings"):
     """How the chat is from now on. What is left out of ``rate`` and ``words`` stays as it is; a rate of 0 is the
     server's own."""
@@ -67,6 +90,22 @@ class Muted(Event, frozen=True, tag="chat.muted"):
     until: int
 
 
+class Deleted(Event, frozen=True, tag="chat.deleted"):
+    """These comments, or all that a viewer said until now."""
+
+    ids: tuple[str, ...] | UnsetType = UNSET
+    viewer: str | UnsetType = UNSET
+
+
+class Pinned(Event, frozen=True, tag="chat.pinned"):
+    comment: Raw  # a `chat.message`
+    until: int
+
+
+class Unpinned(Event, frozen=True, tag="chat.unpinned"):
+    id: str
+
+
 class Set(Event, frozen=True, tag="chat.settings"):
     """How the chat is from now on; the words are not told."""
 
@@ -76,7 +115,7 @@ class Set(Event, frozen=True, tag="chat.settings"):
     rate: float | UnsetType = UNSET
 
 
-PLAY = Flow((Mute, Unmute, Ban, Unban, Settings), (Muted, Set))
+PLAY = Flow((Delete, Pin, Unpin, Reply, Mute, Unmute, Ban, Unban, Settings), (Deleted, Pinned, Unpinned, Muted, Set))
 
 
 class Manners(Struct, frozen=True):
@@ -144,6 +183,8 @@ SANCTIONS: dict[type[Command], Kind] = {Mute: "mute", Unmute: "mute", Ban: "ban"
 
 ON_HIMSELF = Refusal(Code.NOT_ALLOWED, message="nobody moderates himself")
 ON_A_HOST = Refusal(Code.NOT_ALLOWED, {"needs": Role.HOST}, "a moderator cannot act on a host")
+NO_SUCH_COMMENT = Refusal(Code.NO_SUCH_COMMENT, message="there is no such comment any more")
+EITHER = Refusal(Code.BAD_MESSAGE, {"field": "ids", "why": "ids or viewer"}, "give ids or a viewer, one of them")
 BANNED = Refusal(Code.NOT_ALLOWED, message="you are banned from this room")
 
 

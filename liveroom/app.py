@@ -206,6 +206,7 @@ class Node:
             begun_anew=self.rebuilder.begun_anew,
             began=self.audience.began,
             warden=self.warden,
+            erased=self.crowd.erase,
         )
         self.door = Door(
             self.hub,
@@ -220,7 +221,8 @@ class Node:
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
-        moderation = Moderation(docket, Chat(self.rooms), self.ids, self.spawn)
+        chat = Chat(self.rooms, self.live)
+        moderation = Moderation(docket, chat, self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,
@@ -233,6 +235,7 @@ class Node:
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **moderation.verbs},
             self.attendance,
             Judge(settings, nothing_blocked),
+            chat,
             self.spawn,
         )
         self.tokens = Tokens(settings)

@@ -7,17 +7,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from msgspec import UNSET, Raw, Struct, json
+from msgspec import UNSET, json, structs
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.danmaku import Mentioned, Message, Say, too_much
 from gameplay.likes import Like
-from gameplay.moderation import BANNED, binding, muted
+from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Reply, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
 from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
+from liveroom.comments import find, read_head
 from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
 from liveroom.judge import Judge, resent, take_back
@@ -27,6 +28,7 @@ from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, Sh
 from liveroom.room import Room
 from liveroom.settings import Settings
 from liveroom.store.attendance import Attendance
+from liveroom.store.chat import Chat
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
@@ -39,16 +41,6 @@ LONGEST_NOTICE = 400
 # How much a viewer takes part; a paid order is the third kind.
 DEEDS = dict.fromkeys([Say, Like, ShareAdd], "light") | dict.fromkeys([*ENTERS, Claim], "medium")
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
-
-class Head(Struct, rename={"from_": "from"}):
-    """The part of a comment that history is searched by."""
-
-    id: str
-    from_: str
-
-
-read_head = json.Decoder(Head).decode
-
 
 class Desk:
     """Obeys commands. Synchronous where nothing has to be waited for; the rest is spawned."""
@@ -66,6 +58,7 @@ class Desk:
         more: Mapping[type[Command], Callable[[Asked], None]],
         attendance: Attendance,
         judge: Judge,
+        chat: Chat,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -80,8 +73,10 @@ class Desk:
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.judge = judge
+        self.chat = chat
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             Say: self.say,
+            Reply: self.reply,
             Like: self.like,
             TimePing: self.ping,
             HistoryGet: self.history,
@@ -144,6 +139,24 @@ class Desk:
         if command.idem is UNSET:
             return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
         return self.enter_once(asked, rounds, text, again)
+
+    def reply(self, asked: Asked) -> None:
+        """The staff answer a comment: said like any other, and its author is told."""
+        self.spawn(self.reply_to(asked))
+
+    async def reply_to(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, Reply)
+        try:
+            found = await self.chat.comment(asked.room, command.id)
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+        if found is None:
+            return asked.refused(NO_SUCH_COMMENT)
+        author = read_head(found).from_
+        named = () if author == asked.actor.viewer else (author,)
+        said = Say(text=command.text, reply_to=command.id, mentions=named, cid=command.cid, idem=command.idem)
+        return self.say(structs.replace(asked, command=said))
 
     def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
         """An entry that may be sent again, while this one is under way or later, here or elsewhere."""
@@ -342,6 +355,5 @@ def told_before(said: CommentSaid) -> dict[str, Any]:
 
 
 def author_of(room: Room, comment: str) -> str | None:
-    wanted = f'"id":"{comment}"'.encode()
-    found: Raw | None = next((one for one in reversed(room.chat) if wanted in bytes(one)), None)
+    found = find(reversed(room.chat), comment)
     return None if found is None else read_head(found).from_

@@ -202,7 +202,8 @@ class Door:
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
             behind = self.hub.since(room, seq)
-            welcome = self.welcome(room, joiner, seq, snapshot(room, part.rounds, part.told(room.epoch, seq)))
+            shown = snapshot(room, part.rounds, part.told(room.epoch, seq), self.hub.now_ms())
+            welcome = self.welcome(room, joiner, seq, shown)
         else:
             assert joiner.resume is not None
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)

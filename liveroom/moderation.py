@@ -7,10 +7,27 @@ from typing import Any
 
 from msgspec import UNSET, json
 
-from gameplay.moderation import ON_HIMSELF, SANCTIONS, Ban, Mute, Settings, Unban, Unmute, sanction_of
-from gameplay.play import Command, Refusal
+from gameplay.moderation import (
+    EITHER,
+    NO_SUCH_COMMENT,
+    ON_A_HOST,
+    ON_HIMSELF,
+    SANCTIONS,
+    Ban,
+    Delete,
+    Mute,
+    Pin,
+    Settings,
+    Unban,
+    Unmute,
+    Unpin,
+    sanction_of,
+)
+from gameplay.play import Command, Refusal, Role
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
+from liveroom.comments import find, read_head
 from liveroom.ids import Ids
+from liveroom.room import Room
 from liveroom.store.chat import Chat
 from liveroom.store.orders import Order
 from liveroom.store.sanctions import Docket
@@ -29,6 +46,9 @@ class Moderation:
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
             **dict.fromkeys([Unban, Unmute], later(spawn, self.lift)),
             Settings: later(spawn, self.set_chat),
+            Delete: later(spawn, self.delete),
+            Pin: later(spawn, self.pin),
+            Unpin: later(spawn, self.unpin),
         }
 
     async def impose(self, asked: Asked) -> Done:
@@ -48,6 +68,32 @@ class Moderation:
         command: Any = asked.command
         return fields(await self.chat.set(self.order(asked), command))
 
+    async def delete(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        if (command.ids is UNSET) == (command.viewer is UNSET):
+            return EITHER
+        if command.viewer == asked.actor.viewer:
+            return ON_HIMSELF
+        if not asked.actor.role.may(Role.HOST) and any(by_host(asked.room, one) for one in command.ids or ()):
+            return ON_A_HOST
+        done = fields(await self.chat.delete(self.order(asked), command))
+        if not isinstance(done, Refusal):
+            asked.room.erased.note(command, int(asked.at))
+            await self.chat.forget(asked.room)
+        return done
+
+    async def pin(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        comment = await self.chat.comment(asked.room, command.id)
+        if comment is None:
+            return NO_SUCH_COMMENT
+        until = int(asked.at) + command.seconds * 1000
+        return fields(await self.chat.pin(self.order(asked), command.id, comment, until))
+
+    async def unpin(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        return fields(await self.chat.unpin(self.order(asked), command.id))
+
     def order(self, asked: Asked) -> Order:
         """The command as its script takes it."""
         rooms = self.docket.rooms
@@ -60,6 +106,12 @@ class Moderation:
             digest(asked.command) if again else "",
             asked.at + LATEST_MS,
         )
+
+
+def by_host(room: Room, id_: str) -> bool:
+    """Whether a comment is known to be a host's."""
+    found = find(room.chat, id_)
+    return found is not None and read_head(found).role.may(Role.HOST)
 
 
 def fields(answer: bytes | Refusal) -> Done:

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from gameplay.danmaku import Said
 from gameplay.moderation import OPEN, Sanction
 from gameplay.play import Role
+from liveroom.comments import Erased
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
@@ -128,6 +129,7 @@ class Room:
         self.manners = OPEN  # how its chat is
         self.spoke: dict[str, float] = {}  # in slow mode: who spoke last when, room time in ms; oldest first
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
+        self.erased = Erased()
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
         self.people: dict[str, Person] = {}

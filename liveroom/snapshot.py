@@ -9,15 +9,16 @@ from msgspec import Raw, convert, json
 
 from gameplay.moderation import OPEN, Manners
 from liveroom.room import Room
-from liveroom.wall import next_up_json, rounds_json
+from liveroom.wall import Pin, next_up_json, rounds_json
 
 CHAT_SHOWN = 50
+PIN = "pin "  # before the id, as a name on the board
 
 
 def board_json(board: Mapping[str, bytes]) -> bytes:
     """The shared truth: the same bytes for everybody, until the next ledger event."""
     notice = board.get("notice", b"null")
-    return b'"pinned":[],"notice":%b,"settings":%b' % (notice, json.encode(settings(board)))
+    return b'"notice":%b,"settings":%b' % (notice, json.encode(settings(board)))
 
 
 def settings(board: Mapping[str, bytes]) -> dict[str, Any]:
@@ -33,11 +34,24 @@ def manners(board: Mapping[str, bytes]) -> Manners:
     return convert({**told, "words": words}, Manners)
 
 
-def snapshot(room: Room, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = ()) -> Raw:
+def pins(board: Mapping[str, bytes]) -> tuple[Pin, ...]:
+    """What is pinned, by the id of the comment."""
+    return tuple(json.decode(board[name], type=Pin) for name in sorted(board) if name.startswith(PIN))
+
+
+def pinned_json(room: Room, now: float) -> bytes:
+    """What is pinned now; pins run out by themselves."""
+    those = [one for one in room.board.pins if now < one.until and not room.erased.hides(one.comment)]
+    return b",".join(json.encode(one) for one in those)
+
+
+def snapshot(
+    room: Room, mine: Mapping[str, bytes] | None = None, inbox: Iterable[bytes] = (), now: float = 0
+) -> Raw:
     """The snapshot of a welcome, complete as of what the room's viewers were told; ``mine`` is his part by round."""
-    newest = list(room.chat)[-CHAT_SHOWN:]
+    newest, pinned = list(room.chat)[-CHAT_SHOWN:], pinned_json(room, now)
     board, wall = room.board.shown, room.board.rounds.values()
     return Raw(
-        b'{"chat":[%b],%b,"rounds":[%b],"next_up":%b,"inbox":[%b]}'
-        % (b",".join(newest), board, rounds_json(wall, mine or {}), next_up_json(wall), b",".join(inbox))
+        b'{"chat":[%b],"pinned":[%b],%b,"rounds":[%b],"next_up":%b,"inbox":[%b]}'
+        % (b",".join(newest), pinned, board, rounds_json(wall, mine or {}), next_up_json(wall), b",".join(inbox))
     )

@@ -21,11 +21,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.likes import Total
+from gameplay.moderation import Deleted, Pinned, Set, Unpinned
+from liveroom.comments import read_head
 from liveroom.hub import Hub
 from liveroom.menu import KINDS
 from liveroom.protocol import Joined, Reset, Stats, encode
 from liveroom.room import LogEvent, Private, Room, RoomInfo
-from liveroom.snapshot import board_json, manners, snapshot
+from liveroom.snapshot import board_json, manners, pins, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
 from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
@@ -39,7 +41,7 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
 NOTHING = Raw()
-CHAT, SET = b'"t":"chat.', b'"t":"chat.settings"'
+CHAT, DELETED = b'"t":"chat.', b'"t":"chat.deleted"'
 STREAM = b'"t":"stream.started"'
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
@@ -75,14 +77,7 @@ class FromCrowd(Struct, frozen=True):
     seat: tuple[str, int, str] | None = None  # viewer, nodes, device
 
 
-class Speaker(Struct, rename={"from_": "from"}):
-    """Who made a comment, and when."""
-
-    from_: str
-    ts: int
-
-
-read_speaker = json.Decoder(Speaker).decode
+read_order = json.Decoder(Set | Deleted | Pinned | Unpinned).decode
 read_truth = json.Decoder(FromTruth).decode
 read_crowd = json.Decoder(FromCrowd).decode
 
@@ -113,6 +108,7 @@ class Feed:
         begun_anew: Callable[[str], None],
         began: Callable[[Room, LogEvent], None],
         warden: Warden,
+        erased: Callable[[Room], None],
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -129,6 +125,7 @@ class Feed:
         self.begun_anew = begun_anew
         self.began = began
         self.warden = warden
+        self.erased = erased
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -189,7 +186,10 @@ class Feed:
         room.ring.extend(contiguous(events, view.seq))
         at = self.rooms.keys(room_id)
         chat = await self.live.lrange(at.chat, 0, self.hub.limits.history - 1)
-        room.chat.extend(Raw(one) for one in reversed(chat))
+        for event in room.ring:
+            if DELETED in event.body:
+                room.erased.note(json.decode(event.body, type=Deleted), event.ts)
+        room.chat.extend(room.erased.left(Raw(one) for one in reversed(chat)))
         if room.manners.mode == "slow":
             note_speakers(room, room.chat)
         room.likes, room.viewers = await self.counts(room_id)
@@ -257,9 +257,14 @@ class Feed:
 
     def take_order(self, room: Room, event: LogEvent) -> None:
         """The staff changed something in the chat."""
-        if event.body.startswith(SET, event.body.index(CHAT)):
+        told = read_order(event.body)
+        if isinstance(told, Set):
             room.manners = replace(manners({"settings": event.body}), words=room.manners.words)
-            self.spawn(self.look_again(room))  # the words are not told
+        elif isinstance(told, Deleted):
+            room.erased.note(told, event.ts)
+            self.hub.erase(room)
+            self.erased(room)
+        self.spawn(self.look_again(room))  # the words are not told; and what is pinned
 
     def take_state(self, room: Room, round_id: str, body: bytes) -> None:
         """How a round is going: only the newest counts."""
@@ -379,7 +384,7 @@ class Feed:
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
             room.likes, room.viewers = await self.counts(room.info.id)
         room.likes_ver = 0
-        message = encode(Reset(view.epoch, view.seq, snapshot(room)))
+        message = encode(Reset(view.epoch, view.seq, snapshot(room, now=self.clock.now_ms())))
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
         self.begun_anew(room.info.id)
@@ -388,7 +393,7 @@ class Feed:
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
         if view.seq >= room.board.seq:
-            room.board = Board(view.seq, board_json(view.board), read_wall(view.live))
+            room.board = Board(view.seq, board_json(view.board), read_wall(view.live), pins(view.board))
         if view.seq >= room.seq or view.epoch != room.epoch:  # else what was heard meanwhile is newer
             room.wall = room.board.rounds
             room.manners = manners(view.board)
@@ -490,7 +495,7 @@ class Feed:
 
 def note_speakers(room: Room, comments: Iterable[Raw]) -> None:
     """In slow mode every node knows when somebody spoke, on whichever he did."""
-    for one in map(read_speaker, comments):
+    for one in map(read_head, comments):
         room.spoke.pop(one.from_, None)
         room.spoke[one.from_] = one.ts
 
