@@ -71,6 +71,19 @@ class Reply(ForStaff, frozen=True, tag="chat.reply"):
     text: str
 
 
+class Report(Command, frozen=True, tag="chat.report"):
+    """A viewer asks the staff to look at a comment."""
+
+    id: CommentId
+    why: Reason
+
+
+class Dismiss(ForStaff, frozen=True, tag="chat.dismiss"):
+    """A reported comment may stay."""
+
+    id: CommentId
+
+
 class Settings(Command, frozen=True, tag="chat.settings"):
     """How the chat is from now on. What is left out of ``rate`` and ``words`` stays as it is; a rate of 0 is the
     server's own."""
@@ -106,6 +119,13 @@ class Unpinned(Event, frozen=True, tag="chat.unpinned"):
     id: str
 
 
+class Reported(Event, frozen=True, tag="chat.reports"):
+    """State, to the staff: how many reported comments wait for them."""
+
+    open: int
+    ver: int
+
+
 class Set(Event, frozen=True, tag="chat.settings"):
     """How the chat is from now on; the words are not told."""
 
@@ -115,7 +135,10 @@ class Set(Event, frozen=True, tag="chat.settings"):
     rate: float | UnsetType = UNSET
 
 
-PLAY = Flow((Delete, Pin, Unpin, Reply, Mute, Unmute, Ban, Unban, Settings), (Deleted, Pinned, Unpinned, Muted, Set))
+PLAY = Flow(
+    (Delete, Pin, Unpin, Reply, Mute, Unmute, Ban, Unban, Settings, Report, Dismiss),
+    (Deleted, Pinned, Unpinned, Muted, Set, Reported),
+)
 
 
 class Manners(Struct, frozen=True):

@@ -68,6 +68,7 @@ from liveroom.store.keys import SHARDS
 from liveroom.store.likes import Likes
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
+from liveroom.store.reports import Reports
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
 from liveroom.store.sales import Sales, Shelf, buyers
@@ -221,8 +222,8 @@ class Node:
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
-        chat = Chat(self.rooms, self.live)
-        moderation = Moderation(docket, chat, self.ids, self.spawn)
+        chat, reports = Chat(self.rooms, self.live), Reports(self.live, shards)
+        self.moderation = Moderation(docket, chat, reports, self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,
@@ -232,7 +233,7 @@ class Node:
             self.crowd,
             self.likes,
             self.entrance,
-            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **moderation.verbs},
+            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **self.moderation.verbs},
             self.attendance,
             Judge(settings, nothing_blocked),
             chat,
@@ -344,7 +345,7 @@ class Node:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
-        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.ids, leaving)
+        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.moderation, self.ids, leaving)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 from redis.exceptions import RedisError
 
-from gameplay.moderation import Muted, Sanction, binding
+from gameplay.moderation import Muted, Reported, Sanction, binding
 from liveroom.chronicle import Chronicle, Mine
 from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
@@ -225,13 +225,16 @@ class Door:
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         joiner.enter(room, person, replay + len(welcome))
-        self.remind_of_mute(room, joiner)
+        self.remind(room, joiner)
         self.joins += 1
         self.make_place(room, person, joiner, homes)
         if not (known or joiner.staff or missed is not None):
             self.crowd.join(room.info.id, room.window_ms(self.window_ms), joiner.name)
 
-    def remind_of_mute(self, room: Room, joiner: Joiner) -> None:
+    def remind(self, room: Room, joiner: Joiner) -> None:
+        """What he is told again at each welcome."""
+        if joiner.staff and room.reports[0]:
+            send(joiner, encode(Reported(*room.reports)))
         mute = binding(room.sanctions, "mute", joiner.viewer, joiner.role, self.hub.now_ms())
         if mute and not mute.shadow:
             send(joiner, encode(Muted(mute.until)))

@@ -15,8 +15,10 @@ from gameplay.moderation import (
     SANCTIONS,
     Ban,
     Delete,
+    Dismiss,
     Mute,
     Pin,
+    Report,
     Settings,
     Unban,
     Unmute,
@@ -24,12 +26,14 @@ from gameplay.moderation import (
     sanction_of,
 )
 from gameplay.play import Command, Refusal, Role
+from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
 from liveroom.comments import find, read_head
 from liveroom.ids import Ids
 from liveroom.room import Room
 from liveroom.store.chat import Chat
 from liveroom.store.orders import Order
+from liveroom.store.reports import Reports
 from liveroom.store.sanctions import Docket
 
 
@@ -37,10 +41,16 @@ class Moderation:
     """The verbs of the staff."""
 
     def __init__(
-        self, docket: Docket, chat: Chat, ids: Ids, spawn: Callable[[Coroutine[Any, Any, None]], object]
+        self,
+        docket: Docket,
+        chat: Chat,
+        reports: Reports,
+        ids: Ids,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.docket = docket
         self.chat = chat
+        self.reports = reports
         self.ids = ids
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
@@ -49,6 +59,8 @@ class Moderation:
             Delete: later(spawn, self.delete),
             Pin: later(spawn, self.pin),
             Unpin: later(spawn, self.unpin),
+            Report: later(spawn, self.report),
+            Dismiss: later(spawn, self.dismiss),
         }
 
     async def impose(self, asked: Asked) -> Done:
@@ -80,6 +92,7 @@ class Moderation:
         if not isinstance(done, Refusal):
             asked.room.erased.note(command, int(asked.at))
             await self.chat.forget(asked.room)
+            await self.reports.forget(asked.room.info.id, asked.room.erased)
         return done
 
     async def pin(self, asked: Asked) -> Done:
@@ -93,6 +106,21 @@ class Moderation:
     async def unpin(self, asked: Asked) -> Done:
         command: Any = asked.command
         return fields(await self.chat.unpin(self.order(asked), command.id))
+
+    async def report(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        comment, why = self.chat.comment_here(asked.room, command.id), shown(command.why)
+        if comment is None:
+            return NO_SUCH_COMMENT
+        if read_head(comment).from_ == asked.actor.viewer:
+            return ON_HIMSELF
+        await self.reports.add(asked.room.info.id, command.id, comment, asked.actor.viewer, why)
+        return {}
+
+    async def dismiss(self, asked: Asked) -> Done:
+        command: Any = asked.command
+        await self.reports.drop(asked.room.info.id, [command.id])
+        return {}
 
     def order(self, asked: Asked) -> Order:
         """The command as its script takes it."""

@@ -144,6 +144,7 @@ class Room:
         self.likes = 0
         self.likes_ver = 0
         self.likes_told = 0
+        self.reports = (0, 0)  # how many comments wait for the staff, and the version of that
         self.stats_likes = 0
         self.stats_ver = 0
         self.board = EMPTY  # the shared truth of a snapshot

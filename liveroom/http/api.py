@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gameplay.moderation import BANNED, Sanctions, binding
 from gameplay.play import Code, Millis, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
@@ -23,12 +24,14 @@ from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
 from liveroom.hub import Hub
 from liveroom.ids import Ids
+from liveroom.moderation import Moderation
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
 from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms
 from liveroom.store.rounds import NO_SUCH_ROUND
+from liveroom.store.sanctions import told_of
 from liveroom.till import NO_SUCH_HOLD, Till
 from liveroom.tokens import BadToken, Claims, Tokens
 from liveroom.wall import read_wall, rounds_json
@@ -84,6 +87,7 @@ class Api:
         chronicle: Chronicle,
         till: Till,
         audience: Audience,
+        moderation: Moderation,
         ids: Ids,
         leaving: Callable[[], bool],
     ) -> None:
@@ -96,6 +100,7 @@ class Api:
         self.chronicle = chronicle
         self.till = till
         self.audience = audience
+        self.moderation = moderation
         self.ids = ids
         self.leaving = leaving
 
@@ -111,6 +116,8 @@ class Api:
             ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
             ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
             ("GET", "/v1/rooms/{room}/retention", self.retention),
+            ("GET", "/v1/rooms/{room}/bans", self.bans),
+            ("GET", "/v1/rooms/{room}/reports", self.reports),
             ("GET", "/livez", self.livez),
             ("GET", "/readyz", self.readyz),
         ]
@@ -240,6 +247,29 @@ class Api:
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)
+
+    # -- moderation --
+
+    async def bans(self, request: Request) -> Response:
+        """Who is banned or muted, until when, by whom and why."""
+        sanctions, now = await self.staff_of(request), self.clock.now_ms()
+        return reply({"bans": told_of(sanctions, "ban", now), "mutes": told_of(sanctions, "mute", now)})
+
+    async def reports(self, request: Request) -> Response:
+        """Comments that viewers reported, with what was said of them."""
+        await self.staff_of(request)
+        return reply({"reports": await self.moderation.reports.read(request.path_params["room"])})
+
+    async def staff_of(self, request: Request) -> Sanctions:
+        """Whoever asks is of the room's staff, and not banned from it; its sanctions."""
+        room = request.path_params["room"]
+        claims = self.claims_for(request, room, Role.MODERATOR)
+        if await self.rooms.look(room) is None:
+            raise Refused(NO_SUCH_ROOM)
+        _, sanctions = await self.moderation.docket.read(room)
+        if binding(sanctions, "ban", claims.sub, Role(claims.role), self.clock.now_ms()):
+            raise Refused(BANNED)
+        return sanctions
 
     # -- the shop --
 

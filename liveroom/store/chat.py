@@ -57,11 +57,15 @@ class Chat:
 
     async def comment(self, room: Room, id_: str) -> Raw | None:
         """A comment that is still kept somewhere, and was not deleted."""
-        found = find(reversed(room.chat), id_) or find((one.comment for one in room.board.pins), id_)
+        found = self.comment_here(room, id_)
         if found is None:
             kept: Any = await self.live.lrange(self.rooms.keys(room.info.id).chat, 0, -1)
             found = find(map(Raw, kept), id_)
         return None if found is None or room.erased.hides(found) else found
+
+    def comment_here(self, room: Room, id_: str) -> Raw | None:
+        """A comment that this node knows."""
+        return find(reversed(room.chat), id_) or find((one.comment for one in room.board.pins), id_)
 
     async def forget(self, room: Room) -> None:
         """Take what was deleted out of what is kept for nodes to come."""

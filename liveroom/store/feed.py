@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.likes import Total
-from gameplay.moderation import Deleted, Pinned, Set, Unpinned
+from gameplay.moderation import Deleted, Pinned, Reported, Set, Unpinned
 from liveroom.comments import read_head
 from liveroom.hub import Hub
 from liveroom.menu import KINDS
@@ -446,11 +446,12 @@ class Feed:
     async def check_live(self, held: list[Room]) -> None:
         if self.live_clock is not self.clock:
             await self.live_clock.probe(self.live)
-        for room, (viewers, likes, ver) in zip(held, await self.all_counts(held), strict=True):
+        for room, (viewers, likes, ver, *reports) in zip(held, await self.all_counts(held), strict=True):
             self.tell_numbers(room, viewers, likes, ver)
+            self.tell_reports(room, *reports)
 
-    async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int]]:
-        """Viewers, likes and the version of the likes, of each room."""
+    async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int, int, int]]:
+        """Viewers, likes and their version, reported comments and their version, of each room."""
         if not held:
             return []
         async with self.live.pipeline(transaction=False) as pipeline:
@@ -458,10 +459,21 @@ class Feed:
                 at = self.rooms.keys(room.info.id)
                 pipeline.hlen(at.seats)
                 pipeline.hmget(at.likes, "total", "ver")
+                pipeline.zcard(at.report_queue)
+                pipeline.hget(at.reports, "ver")
             rows = await pipeline.execute()
         return [
-            (seats, int(total or 0), int(ver or 0)) for seats, (total, ver) in zip(rows[::2], rows[1::2], strict=True)
+            (seats, int(total or 0), int(ver or 0), reports, int(reports_ver or 0))
+            for seats, (total, ver), reports, reports_ver in zip(*[iter(rows)] * 4, strict=True)
         ]
+
+    def tell_reports(self, room: Room, reports: int, ver: int) -> None:
+        """`chat.reports`, to the staff, when it has changed."""
+        if (reports, ver) != room.reports:
+            room.reports = (reports, ver)
+            staff = {seat.viewer for person in room.people.values() for seat in person.seats if seat.staff}
+            for viewer in staff:
+                self.hub.whisper(room, Private(viewer, room.seq, encode(Reported(reports, ver))))
 
     def tell_numbers(self, room: Room, viewers: int, likes: int, ver: int) -> None:
         """`room.stats`, when a number has changed."""

@@ -219,6 +219,16 @@ class Keys(NamedTuple):
         return self._of("chat")
 
     @property
+    def reports(self) -> str:
+        """LIVE hash: id of a comment that was reported -> JSON; and ver."""
+        return self._of("reports")
+
+    @property
+    def report_queue(self) -> str:
+        """LIVE sorted set: ids of reported comments by when they were first reported, in ms."""
+        return self._of("report_queue")
+
+    @property
     def likes(self) -> str:
         """LIVE hash: total, ver, and ``n:<node>``, the last flush counted of each node."""
         return self._of("likes")
