@@ -224,11 +224,12 @@ class Reading(Struct, frozen=True):
     entries: Sequence[Entry] = ()  # "entries": all; "fresh": behind number ``kept["n"]``
     likes: int = 0  # "likes": of the room
     here: frozenset[str] = frozenset()  # "here": who is in the room
+    banned: frozenset[str] = frozenset()  # "banned": who may not be in it
     claims: Mapping[str, int] = {}  # "claims": who claimed, and when
     series: Mapping[str, Mapping[str, Any]] = {}  # "series": what rounds of its series kept that are not void
 
 
-Reads = Literal["entries", "fresh", "likes", "here", "claims", "series"]
+Reads = Literal["entries", "fresh", "likes", "here", "banned", "claims", "series"]
 
 
 class Move(Struct, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ from liveroom.menu import BELLS
 from liveroom.moderation import Moderation
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
+from liveroom.review import Review
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
@@ -236,6 +237,7 @@ class Node:
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **self.moderation.verbs},
             self.attendance,
             Judge(settings, nothing_blocked),
+            Review(settings, self.clock.now_ms),
             chat,
             self.spawn,
         )

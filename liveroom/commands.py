@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import Mentioned, Message, Say, too_much
 from gameplay.likes import Like
-from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Reply, binding, muted
+from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Reply, Sanction, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
 from gameplay.text import shown
@@ -21,10 +21,11 @@ from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
 from liveroom.comments import find, read_head
 from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
-from liveroom.judge import Judge, resent, take_back
+from liveroom.judge import SHADOWED, Judge, resent, take_back
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.menu import ENTERS
 from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
+from liveroom.review import DENIED, Review
 from liveroom.room import Room
 from liveroom.settings import Settings
 from liveroom.store.attendance import Attendance
@@ -58,6 +59,7 @@ class Desk:
         more: Mapping[type[Command], Callable[[Asked], None]],
         attendance: Attendance,
         judge: Judge,
+        review: Review,
         chat: Chat,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -73,6 +75,7 @@ class Desk:
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.judge = judge
+        self.review = review
         self.chat = chat
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             Say: self.say,
@@ -128,7 +131,7 @@ class Desk:
         text = shown(command.text)
         if refusal := too_much(text):
             return asked.refused(refusal)
-        if mute := binding(asked.room.sanctions, "mute", actor.viewer, actor.role, asked.at):
+        if (mute := mute_of(asked)) and not mute.shadow:
             return asked.refused(muted(mute))
         again = resent(actor.person, command)
         rounds = self.entrance.entered_by(asked, text, again=again)
@@ -187,13 +190,43 @@ class Desk:
         """Show a comment to the room; ``outcome`` is what it entered."""
         if outcome.unknown:
             return asked.refused(UNKNOWN)
-        if refusal := self.too_many(asked) if again else self.judge.judge(asked, text):
+        refusal = self.too_many(asked) if again else self.judge.judge(asked, text)
+        if refusal is not None and refusal is not SHADOWED:
             return self.unshown(asked, refusal, outcome)
+        message, mute = self.message(asked, text), mute_of(asked)
+        if refusal is SHADOWED or mute is not None:
+            return self.answer_alone(asked, message.id, outcome)
+        comment = self.comment(asked, message, again, outcome)
+        if not self.review.on or asked.actor.staff:
+            return self.show(asked, comment)
+        self.spawn(self.show_if(asked, message, comment, outcome))
+        return None
+
+    async def show_if(self, asked: Asked, message: Message, comment: Comment, outcome: Outcome) -> None:
+        """Show a comment if the review allows it."""
+        refusal = await self.review.judge(asked, message)
+        if refusal is None and (mute := mute_of(asked)):
+            refusal = SHADOWED if mute.shadow else muted(mute)
+        if refusal is None:
+            return self.show(asked, comment)
+        if refusal is SHADOWED or (refusal is DENIED and self.settings.shadow_blocked):
+            return self.answer_alone(asked, message.id, outcome)
+        if not comment.again:
+            take_back(asked)
+        return self.unshown(asked, refusal, outcome)
+
+    def answer_alone(self, asked: Asked, new: str, outcome: Outcome) -> None:
+        """Its author is answered as if all had seen it."""
+        if asked.command.idem is UNSET:
+            return asked.done({"id": new, **outcome.fields})
+        self.spawn(self.remember(asked, outcome.fields, new))
+        return None
+
+    def message(self, asked: Asked, text: str) -> Message:
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
-        new = self.ids.new(asked.at)
-        message = Message(
-            new,
+        return Message(
+            self.ids.new(asked.at),
             int(asked.at),
             actor.viewer,
             actor.name,
@@ -202,13 +235,21 @@ class Desk:
             reply_to=command.reply_to,
             mentions=command.mentions,
         )
-        comment = Comment(new, actor.viewer, encode(message), actor.staff, self.when_said(asked, again, outcome))
+
+    def comment(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> Comment:
+        """A message on its way to the room."""
+        command, actor = asked.command, asked.actor
+        answer = self.when_said(asked, again, outcome)
+        comment = Comment(message.id, actor.viewer, encode(message), actor.staff, answer)
         comment.again, comment.more = again, encode(outcome.fields) if outcome.fields else b""
         comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
             comment.once = once_key(self.rooms, asked)
             comment.digest = digest(command)
-        return self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
+        return comment
+
+    def show(self, asked: Asked, comment: Comment) -> None:
+        self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
 
     def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
         """Not shown; but what it entered, it entered."""
@@ -220,12 +261,18 @@ class Desk:
         self.spawn(self.remember(asked, fields))
         return None
 
-    async def remember(self, asked: Asked, fields: dict[str, Any]) -> None:
-        """Sent again, it is not shown either."""
+    async def remember(self, asked: Asked, fields: dict[str, Any], id_: str = "-") -> None:
+        """Sent again, it is not shown either, and answered the same."""
+        key, mine, said = once_key(self.rooms, asked), digest(asked.command).encode(), CommentSaid(id_, encode(fields))
         with suppress(RedisError, OSError, TimeoutError):
-            kept = b"%b - %b" % (digest(asked.command).encode(), encode(fields))
-            await self.live.set(once_key(self.rooms, asked), kept, nx=True, ex=REMEMBER_SECONDS)
-        asked.done(fields)
+            kept = b"%b %b %b" % (mine, said.id.encode(), said.more)
+            if not await self.live.set(key, kept, nx=True, ex=REMEMBER_SECONDS):
+                before: Any = await self.live.get(key)
+                theirs, _, answer = (before or kept).partition(b" ")
+                if theirs != mine:
+                    return asked.refused(MISMATCH)
+                said = as_said(answer) or said
+        return asked.done(told_before(said))
 
     def too_many(self, asked: Asked) -> Refusal | None:
         """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
@@ -352,6 +399,12 @@ def told_before(said: CommentSaid) -> dict[str, Any]:
     """What the author of a comment is answered, now and whenever he sends it again."""
     more: dict[str, Any] = json.decode(said.more) if said.more else {}
     return more if said.id == "-" else {"id": said.id, **more}
+
+
+def mute_of(asked: Asked) -> Sanction | None:
+    """The mute that binds him who speaks."""
+    actor = asked.actor
+    return binding(asked.room.sanctions, "mute", actor.viewer, actor.role, asked.at)
 
 
 def author_of(room: Room, comment: str) -> str | None:

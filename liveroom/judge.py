@@ -18,6 +18,7 @@ from liveroom.settings import Settings
 # A text, the words of the room, the viewer's locale: the word that it holds, or None.
 Match = Callable[[str, Sequence[str], str], str | None]
 
+SHADOWED = Refusal(Code.WORD_BLOCKED, message="shown to its author alone")
 BLOCKED = Refusal(Code.WORD_BLOCKED, message="a word in it is not allowed here")
 
 
@@ -33,7 +34,7 @@ class Judge:
         self.match = match
 
     def judge(self, asked: Asked, text: str) -> Refusal | None:
-        """Why this may not be said; None: it is noted as said."""
+        """Why this may not be said; None, or SHADOWED: it is noted as said."""
         person, now, said = asked.actor.person, asked.at, folded(text)
         if refusal := None if asked.actor.staff else self.too_often(asked):
             return refusal
@@ -42,7 +43,10 @@ class Judge:
         if repeats(person.said, said, now, self.settings.duplicate_seconds * 1000):
             return Refusal(Code.DUPLICATE, message="you have just said that")
         if not asked.actor.staff and self.match(text, asked.room.manners.words, asked.actor.locale) is not None:
-            return BLOCKED
+            if not self.settings.shadow_blocked:
+                return BLOCKED
+            self.accept(asked, said)
+            return SHADOWED
         self.accept(asked, said)
         return None
 

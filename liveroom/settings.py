@@ -59,6 +59,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     window_ms: Positive = 100  # the longest tick
     connections: Positive = 5  # per viewer and room
 
+    # moderation
+    review_url: str = ""  # asked about each comment before the room sees it; empty: nobody is asked
+    review_secret: str = ""  # signs what is posted there; `whsec_…` as in Standard Webhooks, or any text
+    review_seconds: Seconds = 0.5
+    review_at_once: Positive = 64  # comments of this node that wait for it; the fallback decides on more
+    review_fallback: Literal["allow", "deny"] = "allow"
+    shadow_blocked: bool = False  # who says a blocked word is not told, and alone sees his comment
+
     # the audience
     grace_seconds: Annotated[float, Meta(ge=0)] = 60  # one may be away for so long without having left
 
@@ -157,7 +165,8 @@ def find_secret(environ: Mapping[str, str], data: Path) -> str:
 def told(settings: Settings) -> dict[str, Any]:
     """The settings as may be shown: without the secret and without passwords."""
     shown = asdict(settings)
-    shown["secret"] = "set" if settings.secret else ""
+    for name in ("secret", "review_secret"):
+        shown[name] = "set" if shown[name] else ""
     for name in ("redis", "live_redis", "ledger"):
         shown[name] = without_password(shown[name])
     return shown

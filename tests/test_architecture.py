@@ -31,7 +31,7 @@ BELOW: dict[str, set[str]] = {
 TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor"}
-TOP |= {"moderation": "floor", "judge": "floor", "review": "floor"}
+TOP |= {"moderation": "floor", "judge": "floor", "review": "floor", "callout": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),

@@ -368,3 +368,21 @@ def test_a_node_that_knew_nothing_of_a_ban_has_it_from_the_ledger(house: House):
             assert code(await ann.say("fine")) == "ok"
 
     asyncio.run(show())
+
+
+def test_who_is_banned_before_the_draw_does_not_win(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "host"), join(there, room, sub="eve")) as (host, eve):
+            lottery = (await host.ask("lottery.open", prize="cup", winners=1, seconds=60))["id"]
+            await eve.hear("lottery.opened")
+            assert (await eve.ask("lottery.enter", id=lottery))["receipt"]["n"] == 1
+            await host.ask("chat.ban", viewer="eve")
+            await host.ask("lottery.close", id=lottery)
+            assert [one["viewer"] for one in (await host.hear("lottery.drawn"))["winners"]] == ["eve"]
+            replaced = await host.hear("lottery.replaced")
+            assert (replaced["why"], replaced["winners"]) == ("banned", [])
+            assert (await host.hear("lottery.settled"))["winners_total"] == 0
+
+    asyncio.run(show())
