@@ -79,6 +79,7 @@ def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[R
         Route("/rounds.js", page("rounds.js")),
         Route("/sale.js", page("sale.js")),
         Route("/audience.js", page("audience.js")),
+        Route("/staff.js", page("staff.js")),
         Route("/card.js", page("card.js")),
         Route("/verify.js", page("verify.js")),
         Route("/page.css", page("page.css")),
