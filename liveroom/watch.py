@@ -121,7 +121,8 @@ class Screen:
         self.console.print(Text.assemble((f"{printable(message['name'])}: ", style), printable(message["text"])))
 
     def on_deleted(self, message: Message) -> None:
-        what = f"{len(message['ids'])} comments" if message.get("ids") else "all comments of one viewer"
+        n = len(message.get("ids", ()))
+        what = f"{n} comment{'s' * (n > 1)}" if n else "all comments of one viewer"
         self.say(f"deleted: {what}", "dim")
 
     def on_pinned(self, message: Message) -> None:

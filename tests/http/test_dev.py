@@ -142,8 +142,7 @@ def test_without_dev_there_is_no_page_and_no_token(tmp_path: Path):
     try:
         node.url = node.wait_for_url()
         page = ("/", "/page.js", "/rounds.js", "/sale.js", "/audience.js", "/staff.js", "/card.js", "/verify.js")
-        page += ("/page.css",)
-        for path in (*page, "/dev/token", "/dev/token?room=demo&role=host"):
+        for path in (*page, "/page.css", "/dev/token", "/dev/token?room=demo&role=host"):
             assert ask(node, "GET", path).status == 404
         assert ask(node, "POST", "/dev/pay", {"room": "demo", "hold": "h_1_2"}).status == 404
         assert ask(node, "GET", "/livez").status == 200

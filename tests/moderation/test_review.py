@@ -10,7 +10,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -289,3 +289,13 @@ def test_blocked_words_may_be_kept_in_the_shadow_too(plant: Plant):
             assert bob.texts() == ["how nice"]
 
     asyncio.run(show())
+
+
+def test_the_check_that_the_page_shows_is_right():
+    page = (Path(__file__).parents[2] / "docs/moderating.md").read_text("utf-8")
+    shown: dict[str, Callable[..., bool]] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], shown)
+    headers = signing.headers(KEY, "m1", 1763640000, b"{}")
+    assert shown["is_ours"](KEY, headers, b"{}")
+    assert not shown["is_ours"](KEY, headers, b"{ }")
+    assert not shown["is_ours"](b"another", headers, b"{}")
