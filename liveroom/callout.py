@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult
 
 import httptools
 
+LOOKUPS = ThreadPoolExecutor(2, "lookup")
 MOST_BYTES = 64 * 1024  # of an answer
 
 
@@ -49,13 +53,21 @@ async def post(url: SplitResult, headers: Mapping[str, str], body: bytes) -> Ans
     """Raises OSError where there is no answer; redirects are not followed."""
     secure = url.scheme == "https"
     port = url.port or (443 if secure else 80)
-    context = ssl.create_default_context() if secure else None
-    reader, writer = await asyncio.open_connection(url.hostname, port, ssl=context)
+    address = await address_of(url.hostname or "", port)
+    more: dict[str, Any] = {"ssl": ssl.create_default_context(), "server_hostname": url.hostname} if secure else {}
+    reader, writer = await asyncio.open_connection(address, port, **more)
     try:
         writer.write(request(url, headers, body))
         return await answer(reader)
     finally:
         writer.transport.abort()
+
+
+async def address_of(host: str, port: int) -> str:
+    """Looked up by threads of our own: a name server that hangs holds up nothing else."""
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(LOOKUPS, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+    return str(found[0][4][0])
 
 
 def request(url: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:

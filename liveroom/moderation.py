@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from msgspec import UNSET, json
+from redis.exceptions import RedisError
 
 from gameplay.moderation import (
     EITHER,
@@ -32,7 +34,7 @@ from liveroom.comments import find, read_head
 from liveroom.ids import Ids
 from liveroom.room import Room
 from liveroom.store.chat import Chat
-from liveroom.store.orders import Order
+from liveroom.store.orders import Order, answered
 from liveroom.store.reports import Reports
 from liveroom.store.sanctions import Docket
 
@@ -91,17 +93,17 @@ class Moderation:
         done = fields(await self.chat.delete(self.order(asked), command))
         if not isinstance(done, Refusal):
             asked.room.erased.note(command, int(asked.at))
-            await self.chat.forget(asked.room)
-            await self.reports.forget(asked.room.info.id, asked.room.erased)
+            with suppress(RedisError, OSError, TimeoutError):  # it is done; who comes later leaves it out by himself
+                await self.chat.forget(asked.room)
+                await self.reports.forget(asked.room.info.id, asked.room.erased)
         return done
 
     async def pin(self, asked: Asked) -> Done:
         command: Any = asked.command
-        comment = await self.chat.comment(asked.room, command.id)
+        comment, order = await self.chat.comment(asked.room, command.id), self.order(asked)
         if comment is None:
-            return NO_SUCH_COMMENT
-        until = int(asked.at) + command.seconds * 1000
-        return fields(await self.chat.pin(self.order(asked), command.id, comment, until))
+            return fields(await answered(self.chat.rooms, order) or NO_SUCH_COMMENT)
+        return fields(await self.chat.pin(order, command.id, comment, int(asked.at) + command.seconds * 1000))
 
     async def unpin(self, asked: Asked) -> Done:
         command: Any = asked.command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Raw, convert, json
+from msgspec import Raw, ValidationError, convert, json
 
 from gameplay.moderation import OPEN, Manners
 from liveroom.room import Room
@@ -30,8 +30,11 @@ def settings(board: Mapping[str, bytes]) -> dict[str, Any]:
 
 def manners(board: Mapping[str, bytes]) -> Manners:
     """How the chat is, with the words that are blocked in it."""
-    told, words = settings(board), json.decode(board.get("words", b"[]"), type=tuple[str, ...])
-    return convert({**told, "words": words}, Manners)
+    words = json.decode(board.get("words", b"[]"), type=tuple[str, ...])
+    try:
+        return convert({**settings(board), "words": words}, Manners)
+    except ValidationError:  # of a newer version
+        return Manners(words=words)
 
 
 def pins(board: Mapping[str, bytes]) -> tuple[Pin, ...]:

@@ -59,3 +59,11 @@ def test_pins_are_shown_until_they_run_out_and_settings_without_their_number():
     assert msgspec.json.decode(snapshot(room, now=1000))["pinned"] == []
     room.erased.note(Deleted(ids=("aaaaaaaa",)), 5)
     assert msgspec.json.decode(snapshot(room, now=999))["pinned"] == []
+
+
+def test_a_mode_of_a_newer_version_is_shown_as_it_is_and_taken_as_open():
+    on_board = {"settings": b'{"mode":"quiet","slow_seconds":0}', "words": b'["rude"]'}
+    assert manners(on_board) == Manners(words=("rude",))
+    room = room_with(0)
+    room.board = Board(4, board_json(on_board), {})
+    assert msgspec.json.decode(snapshot(room))["settings"]["mode"] == "quiet"

@@ -257,7 +257,9 @@ class Feed:
 
     def take_order(self, room: Room, event: LogEvent) -> None:
         """The staff changed something in the chat."""
-        told = read_order(event.body)
+        told: Any = None
+        with suppress(DecodeError):  # of a newer version
+            told = read_order(event.body)
         if isinstance(told, Set):
             room.manners = replace(manners({"settings": event.body}), words=room.manners.words)
         elif isinstance(told, Deleted):

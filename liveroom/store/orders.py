@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -32,6 +33,13 @@ class Order(Struct, frozen=True):
     once: str
     digest: str
     not_after: float
+
+
+async def answered(rooms: Rooms, order: Order) -> bytes | None:
+    """What the same command was answered before, if it has an idempotency key."""
+    kept: Any = await rooms.redis.get(order.once) if order.once else None
+    digest, _, answer = (kept or b"").partition(b" ")
+    return answer if answer and digest == order.digest.encode() else None
 
 
 async def obeyed(

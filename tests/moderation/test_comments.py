@@ -170,7 +170,10 @@ def test_a_pin_is_taken_away_once_and_by_the_deletion_of_its_comment(pair: list[
             await ann.hear("chat.unpinned", id=one)
             assert code(await host.ask("chat.unpin", id=one)) == "ok"
             assert await pins_of(there, room) == ["two"]
+            first = await host.ask("chat.pin", id=two, seconds=90, idem="k")
             await host.ask("chat.delete", ids=[two])
+            assert (await host.ask("chat.pin", id=two, seconds=90, idem="k"))["seq"] == first["seq"]
+            assert code(await host.ask("chat.pin", id=two, seconds=91, idem="k")) == "NO_SUCH_COMMENT"
             assert [await pins_of(node, room) for node in pair] == [[], []]
             assert len([one for one in ann.heard if one["t"] == "chat.unpinned"]) == 1
 
