@@ -98,8 +98,8 @@ class Screen:
             self.on_comment(comment)
         for pin in snapshot.get("pinned", []):
             self.on_pinned(pin)
-        if snapshot and snapshot["settings"]["mode"] != "open":
-            self.on_settings(snapshot["settings"])
+        if (settings := snapshot.get("settings", {})).get("mode", "open") != "open":
+            self.on_settings(settings)
         for live in snapshot.get("rounds", []):
             if live["state"] in ("open", "sold_out"):
                 self.show({"t": f"{live['kind']}.opened", **live["opened"]})

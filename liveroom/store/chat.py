@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -18,6 +19,7 @@ from liveroom.store.scripts import Word
 from liveroom.wall import Pin
 
 MOST_PINS = 10
+TRIES, TRY_SECONDS = 3, 0.1  # for a comment that was said this moment
 TOO_MANY_PINS = Refusal(Code.NOT_ALLOWED, {"max": MOST_PINS}, f"at most {MOST_PINS} comments are pinned: unpin one")
 
 
@@ -56,12 +58,18 @@ class Chat:
         return await obeyed(self.rooms, "pin_comment", order, [at.log, at.board], args, {**REFUSALS, -7: TOO_MANY_PINS})
 
     async def comment(self, room: Room, id_: str) -> Raw | None:
-        """A comment that is still kept somewhere, and was not deleted."""
-        found = self.comment_here(room, id_)
-        if found is None:
-            kept: Any = await self.live.lrange(self.rooms.keys(room.info.id).chat, 0, -1)
-            found = find(map(Raw, kept), id_)
+        """A comment that is still kept somewhere, or on its way to this node, and was not deleted."""
+        found = self.comment_here(room, id_) or await self.comment_kept(room, id_)
+        for _ in range(TRIES):
+            if found is not None:
+                break
+            await asyncio.sleep(TRY_SECONDS)
+            found = self.comment_here(room, id_)
         return None if found is None or room.erased.hides(found) else found
+
+    async def comment_kept(self, room: Room, id_: str) -> Raw | None:
+        kept: Any = await self.live.lrange(self.rooms.keys(room.info.id).chat, 0, -1)
+        return find(map(Raw, kept), id_)
 
     def comment_here(self, room: Room, id_: str) -> Raw | None:
         """A comment that this node knows."""

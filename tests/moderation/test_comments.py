@@ -158,6 +158,18 @@ def test_a_pin_is_shown_until_its_time_on_every_node(pair: list[Node]):
     asyncio.run(show())
 
 
+def test_what_was_said_this_moment_elsewhere_can_be_pinned(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "host"), join(there, room)) as (host, ann):
+            for n in range(3):
+                line = (await ann.say(f"line {n}"))["id"]
+                assert code(await host.ask("chat.pin", id=line, seconds=60)) == "ok"
+
+    asyncio.run(show())
+
+
 def test_a_pin_is_taken_away_once_and_by_the_deletion_of_its_comment(pair: list[Node]):
     async def show():
         here, there = pair
@@ -190,18 +202,6 @@ def test_a_room_has_ten_pins_at_most(pair: list[Node]):
             assert code(await host.ask("chat.pin", id=lines[0], seconds=90)) == "ok"  # again is no further one
             assert code(await host.ask("chat.unpin", id=lines[5])) == "ok"
             assert code(await host.ask("chat.pin", id=lines[10], seconds=60)) == "ok"
-
-    asyncio.run(show())
-
-
-def test_a_pin_outlives_the_server(house: House):
-    async def show():
-        node = house.node()
-        room = make_room(node)
-        async with guests(join(node, room, "host")) as (host,):
-            await host.ask("chat.pin", id=await said(host, "look"), seconds=600)
-        node.stop()
-        assert await pins_of(house.node(), room) == ["look"]
 
     asyncio.run(show())
 

@@ -239,13 +239,18 @@ def test_only_a_host_sets_the_chat(pair: list[Node]):
     assert (status, refused["code"], refused["params"]) == (403, "NOT_ALLOWED", {"needs": "host"})
 
 
-def test_settings_outlive_the_server(house: House):
+def test_settings_and_pins_outlive_the_server(house: House):
     async def show():
         node = house.node()
         room = make_room(node)
         async with guests(join(node, room, "host")) as (host,):
             await setting(host, mode="muted")
+            pinned = await host.ask("chat.pin", id=(await host.say("look"))["id"], seconds=600)
+            assert code(pinned) == "ok"
         node.stop()
-        assert await snapshot_settings(house.node(), room) == {**OPEN, "mode": "muted"}
+        later = house.node()
+        assert await snapshot_settings(later, room) == {**OPEN, "mode": "muted"}
+        async with guests(join(later, room)) as (guest,):
+            assert [one["comment"]["text"] for one in guest.welcome["snapshot"]["pinned"]] == ["look"]
 
     asyncio.run(show())
