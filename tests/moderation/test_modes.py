@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.house import Guest, House, Node, Plant, guests, join, make_room, retried, token
-from tests.moderation.test_bans import DEAF, code, until
+from tests.moderation.test_bans import DEAF, SOON, code, until
 
 OPEN = {"mode": "open", "slow_seconds": 0, "stream_delay_ms": 0}
 WORDS = (  # a matcher like the one that is plugged in: the room's words, as they are
@@ -204,6 +204,8 @@ def test_a_deaf_node_takes_up_a_mode_and_one_that_forgot_gets_it_back(plant: Pla
             assert code(await retried(lambda: ann.say("me?"))) == "MEMBERS_ONLY"
             await asyncio.sleep(1.5)
             assert await snapshot_settings(there, room) == {**OPEN, "mode": "members", "level": 5, "rate": 2}
+            assert (await retried(lambda: host.ask("chat.settings", mode="open")))["t"] == "ok"
+            assert (await ann.hear("chat.settings", SOON, mode="open"))["rate"] == 2
 
     asyncio.run(show())
 
