@@ -5,7 +5,7 @@ VENV        = .venv
 BIN         = $(VENV)/bin
 STAMP       = $(VENV)/.setup
 PEERS       = loadtest/.peers-venv
-SYSTEM_DEPS = gcc libc6-dev
+SYSTEM_DEPS = gcc libc6-dev prometheus
 PORT       ?= 8000
 ROOM       ?= demo
 TYPED       = $(wildcard gameplay liveroom loadtest tests docs)
@@ -14,7 +14,7 @@ PIP         = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := check
 .NOTPARALLEL:
-.PHONY: setup run watch test test-all check lint types fix load bench bench-setup docs system-deps clean help
+.PHONY: setup run watch test test-all check lint types fix load audience bench bench-setup docs system-deps clean help
 
 setup: $(STAMP) ## make .venv with everything in it (PYTHON= picks the interpreter)
 
@@ -62,6 +62,11 @@ load: $(STAMP) ## 300 users for a minute, and a verdict (USERS, SECONDS, PROFILE
 	@$(BIN)/python -m loadtest.crowd $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(PROFILE),--profile $(PROFILE)) $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA))
 
+audience: $(STAMP) ## 600 viewers come and go for a minute; is the host told so? (VIEWERS, SECONDS, SPEED; STORE=1; URL)
+	@$(BIN)/python -m loadtest.audience $(if $(VIEWERS),--viewers $(VIEWERS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store) \
+	  $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA)) $(if $(GRACE),--grace-seconds $(GRACE))
+
 bench: $(STAMP) ## run the benchmarks (BENCH=bench_name for one)
 	@[ -n '$(BENCH)' ] || { echo 'No loadtest/bench_*.py to run' >&2; exit 1; }
 	@set -e; for bench in $(BENCH); do echo "== $$bench"; $(BIN)/python -m loadtest.$$bench; done
@@ -74,8 +79,14 @@ bench-setup: $(STAMP) loadtest/peers/requirements.txt ## install the systems the
 	done <loadtest/peers/requirements.txt; \
 	[ -z "$$left" ] || echo "Left out, did not install:$$left"
 
-docs: $(STAMP) ## check the links between the pages
+docs: $(STAMP) ## write what is generated from the code, and check the links between the pages
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.operations
 	$(BIN)/python docs/check_links.py
+
+.PHONY: image-dry-run
+image-dry-run: $(STAMP) ## do what the Dockerfile and compose.yaml say, without Docker
+	$(BIN)/python -m pytest -m slow -rs --durations=0 tests/image
 
 system-deps: ## install the system packages that tests want (Debian, Ubuntu)
 	@if dpkg -s $(SYSTEM_DEPS) >/dev/null 2>&1; then exit 0; fi; \
@@ -90,4 +101,4 @@ clean: ## remove what these targets made, the environments too
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile

@@ -4,24 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from gameplay.play import Code, Command, CommentId, Event, Flow, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Receipt, Refusal, Role, ViewerId
 from gameplay.text import folded, graphemes, most_marks
 
 MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
 
+
+class NotEntered(Struct, frozen=True):
+    """The round that the comment would have entered, and why it did not."""
+
+    id: str
+    code: Code
+    params: dict[str, Any]
+
+
+class Told(Struct, frozen=True):
+    """``receipt``: the comment was an entry too. ``shown`` is false, and there is no ``id``, where it only was that."""
+
+    id: str | UnsetType = UNSET
+    receipt: Receipt | UnsetType = UNSET
+    shown: bool | UnsetType = UNSET
+    why: Code | UnsetType = UNSET
+    refused: NotEntered | UnsetType = UNSET
+
+
 class Say(Command, frozen=True, tag="chat.say"):
+    answer = Told
+
     text: str
     reply_to: CommentId | UnsetType = UNSET
     mentions: Annotated[tuple[ViewerId, ...], Meta(max_length=5)] = ()
 
 
+class Reply(Command, frozen=True, tag="chat.reply"):
+    """The staff answer a comment, and its author is told."""
+
+    needs = Role.MODERATOR
+    answer = Told
+
+    id: CommentId
+    text: str
+
+
 class Message(Event, frozen=True, tag="chat.message"):
+    delivery = "crowd"
+
     id: str
     ts: int
     from_: str = field(name="from")
@@ -32,8 +65,18 @@ class Message(Event, frozen=True, tag="chat.message"):
     mentions: tuple[str, ...] = ()
 
 
+CommentJson = Annotated[Raw, Meta(extra={"shape": Message})]
+
+
+class Pinned(Event, frozen=True, tag="chat.pinned"):
+    comment: CommentJson
+    until: int
+
+
 class Mentioned(Event, frozen=True, tag="chat.mentioned"):
     """For the one who is named in a comment, also when the room was not shown it."""
+
+    delivery = "private"
 
     by: str
     id: str
@@ -44,11 +87,13 @@ class Mentioned(Event, frozen=True, tag="chat.mentioned"):
 class Sampled(Event, frozen=True, tag="chat.sampled"):
     """How many of how many comments were shown since the last of these."""
 
+    delivery = "crowd"
+
     shown: int
     total: int
 
 
-PLAY = Flow((Say,), (Message, Mentioned, Sampled))
+PLAY = Flow((Say, Reply), (Message, Mentioned, Sampled, Pinned))
 
 
 class Said(Struct, gc=False):

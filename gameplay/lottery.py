@@ -25,14 +25,17 @@ from gameplay.play import (
     Entry,
     HostCommand,
     Keyword,
+    Letter,
     Move,
     Opened,
     OpenRound,
     Own,
     Played,
+    PrivateEvent,
     Progress,
     Reading,
     Reason,
+    Receipt,
     Refusal,
     Round,
     RoundCommand,
@@ -67,12 +70,22 @@ class Open(OpenRound, frozen=True, tag="lottery.open"):
     eligible: Eligible | UnsetType = UNSET
 
 
+class Entered(Struct, frozen=True):
+    receipt: Receipt
+
+
+class Claimed(Struct, frozen=True):
+    id: str
+
+
 class Enter(RoundCommand, frozen=True, tag="lottery.enter"):
-    pass
+    answer = Entered
 
 
 class Claim(RoundCommand, frozen=True, tag="lottery.claim"):
     """A winner takes his prize."""
+
+    answer = Claimed
 
 
 class Close(HostCommand, frozen=True, tag="lottery.close"):
@@ -172,15 +185,15 @@ class Voided(RoundEvent, frozen=True, tag="lottery.voided"):
     seed: str
 
 
-class Won(RoundEvent, frozen=True, tag="lottery.won"):
-    """Private: to a winner."""
+class Won(Letter, frozen=True, tag="lottery.won"):
+    """To a winner."""
 
     prize: str
     claim_by: int | UnsetType = UNSET
 
 
-class Result(RoundEvent, frozen=True, tag="lottery.result"):
-    """Private: to everybody who entered."""
+class Result(PrivateEvent, frozen=True, tag="lottery.result"):
+    """To everybody who entered."""
 
     rank: int
     of: int

@@ -7,9 +7,9 @@ from itertools import takewhile
 from math import ceil
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gameplay.play import Code, Command, CommentId, Event, Flow, Reason, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Numbered, Reason, Refusal, Role, ViewerId
 
 LONGEST_MUTE = LONGEST_PIN = 24 * 3600
 LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
@@ -17,6 +17,18 @@ LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
 Kind = Literal["ban", "mute"]
 Mode = Literal["open", "slow", "members", "muted"]
 Word = Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class Imposed(Struct, frozen=True):
+    """``until``: null is for good."""
+
+    until: int | None
+
+
+class Changed(Struct, frozen=True):
+    """The number of the event that everybody is told, if anything changed."""
+
+    seq: int | UnsetType = UNSET
 
 
 class ForStaff(Command, frozen=True, kw_only=True):
@@ -27,6 +39,8 @@ class ForStaff(Command, frozen=True, kw_only=True):
 
 class Mute(ForStaff, frozen=True, tag="chat.mute"):
     """``shadow``: he is not told, and sees his own comments."""
+
+    answer = Imposed
 
     viewer: ViewerId
     seconds: Annotated[int, Meta(ge=1, le=LONGEST_MUTE)]
@@ -39,6 +53,8 @@ class Unmute(ForStaff, frozen=True, tag="chat.unmute"):
 
 
 class Ban(ForStaff, frozen=True, tag="chat.ban"):
+    answer = Imposed
+
     viewer: ViewerId
     seconds: Annotated[int, Meta(ge=1, le=LONGEST_BAN)] | UnsetType = UNSET
     reason: Reason | UnsetType = UNSET
@@ -51,24 +67,23 @@ class Unban(ForStaff, frozen=True, tag="chat.unban"):
 class Delete(ForStaff, frozen=True, tag="chat.delete"):
     """These comments, or all of a viewer's so far."""
 
+    answer = Numbered
+
     ids: Annotated[tuple[CommentId, ...], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
     viewer: ViewerId | UnsetType = UNSET
 
 
 class Pin(ForStaff, frozen=True, tag="chat.pin"):
+    answer = Numbered
+
     id: CommentId
     seconds: Annotated[int, Meta(ge=1, le=LONGEST_PIN)]
 
 
 class Unpin(ForStaff, frozen=True, tag="chat.unpin"):
-    id: CommentId
-
-
-class Reply(ForStaff, frozen=True, tag="chat.reply"):
-    """A comment that answers another, whose author is told of it."""
+    answer = Changed
 
     id: CommentId
-    text: str
 
 
 class Report(Command, frozen=True, tag="chat.report"):
@@ -89,6 +104,7 @@ class Settings(Command, frozen=True, tag="chat.settings"):
     server's own."""
 
     needs = Role.HOST
+    answer = Numbered
 
     mode: Mode
     slow_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10  # in mode slow, between two comments of a viewer
@@ -98,7 +114,9 @@ class Settings(Command, frozen=True, tag="chat.settings"):
 
 
 class Muted(Event, frozen=True, tag="chat.muted"):
-    """Private: until when his comments are refused; 0: no longer."""
+    """Until when his comments are refused; 0: no longer."""
+
+    delivery = "private"
 
     until: int
 
@@ -110,17 +128,14 @@ class Deleted(Event, frozen=True, tag="chat.deleted"):
     viewer: str | UnsetType = UNSET
 
 
-class Pinned(Event, frozen=True, tag="chat.pinned"):
-    comment: Raw  # a `chat.message`
-    until: int
-
-
 class Unpinned(Event, frozen=True, tag="chat.unpinned"):
     id: str
 
 
 class Reported(Event, frozen=True, tag="chat.reports"):
-    """State, to the staff: how many reported comments wait for them."""
+    """To the staff: how many reported comments wait for them."""
+
+    delivery = "state"
 
     open: int
     ver: int
@@ -136,8 +151,8 @@ class Set(Event, frozen=True, tag="chat.settings"):
 
 
 PLAY = Flow(
-    (Delete, Pin, Unpin, Reply, Mute, Unmute, Ban, Unban, Settings, Report, Dismiss),
-    (Deleted, Pinned, Unpinned, Muted, Set, Reported),
+    (Delete, Pin, Unpin, Mute, Unmute, Ban, Unban, Settings, Report, Dismiss),
+    (Deleted, Unpinned, Muted, Set, Reported),
 )
 
 

@@ -25,6 +25,8 @@ Short = Annotated[str, Meta(min_length=1, max_length=80)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Long = Annotated[str, Meta(min_length=1, max_length=400)]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=64)]
+# How an event reaches viewers, and what becomes of it where there is too much: see ``docs/protocol.md``.
+Delivery = Literal["ledger", "private", "state", "crowd", "connection"]
 
 
 class Role(StrEnum):
@@ -42,10 +44,45 @@ class Role(StrEnum):
 RANK = {role: rank for rank, role in enumerate(Role)}
 
 
+class Nothing(Struct, frozen=True):
+    """Nothing more: it was done."""
+
+
+class Made(Struct, frozen=True):
+    """The id of what was made."""
+
+    id: str
+
+
+class Stands(Struct, frozen=True):
+    """How a round stands now."""
+
+    id: str
+    state: str
+    ver: int
+
+
+class Numbered(Struct, frozen=True):
+    """The number of the event that everybody is told."""
+
+    seq: int
+
+
+class Receipt(Struct, frozen=True):
+    """An entry as the proof of the draw will have it: complete at once, bound by the next head with ``n`` or more."""
+
+    n: int
+    tag: str
+    weight: int
+    leaf: str
+    draw: str
+
+
 class Command(Struct, frozen=True, kw_only=True, tag_field="t", forbid_unknown_fields=True):
     """Something a viewer or a host asks for."""
 
     needs: ClassVar[Role] = Role.VIEWER
+    answer: ClassVar[type[Struct]] = Nothing  # what is in the `ok` besides ``cid``; an event is told instead of an `ok`
 
     cid: CommandId | UnsetType = UNSET
     idem: IdempotencyKey | UnsetType = UNSET
@@ -54,9 +91,11 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="t", forbid_unknown_f
 class Event(Struct, frozen=True, tag_field="t", omit_defaults=True):
     """Something the room, or one viewer, is told."""
 
+    delivery: ClassVar[Delivery] = "ledger"
+
 
 class Code(StrEnum):
-    """Why a command was refused; the table of meanings is in ``liveroom.protocol``."""
+    """Why a command was refused."""
 
     BAD_MESSAGE = "BAD_MESSAGE"
     UNKNOWN_COMMAND = "UNKNOWN_COMMAND"
@@ -127,6 +166,7 @@ class OpenRound(Command, frozen=True, kw_only=True):
     """Opens a round, at once or at ``opens_at``. Kept secret: the room is told what ``opening`` makes of it."""
 
     needs = Role.HOST
+    answer: ClassVar[type[Struct]] = Made
 
     seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     opens_at: Millis | UnsetType = UNSET
@@ -140,6 +180,7 @@ class RoundCommand(Command, frozen=True, kw_only=True):
 
 class HostCommand(RoundCommand, frozen=True, kw_only=True):
     needs = Role.HOST
+    answer = Stands
 
 
 class RoundEvent(Event, frozen=True, kw_only=True):
@@ -159,7 +200,21 @@ class Opened(RoundEvent, frozen=True, kw_only=True):
 class Progress(RoundEvent, frozen=True, kw_only=True):
     """State: how a round is going. The server fills in its version."""
 
+    delivery = "state"
+
     ver: int = 0
+
+
+class PrivateEvent(RoundEvent, frozen=True, kw_only=True):
+    """Told to one viewer alone."""
+
+    delivery = "private"
+
+
+class Letter(PrivateEvent, frozen=True, kw_only=True):
+    """Of value: kept until he acknowledges ``inbox``, which the server fills in."""
+
+    inbox: str = ""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

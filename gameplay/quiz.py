@@ -24,6 +24,7 @@ from gameplay.play import (
     OpenRound,
     Own,
     Played,
+    PrivateEvent,
     Progress,
     Reading,
     Reason,
@@ -108,8 +109,8 @@ class Voided(RoundEvent, frozen=True, tag="quiz.voided"):
     reason: str
 
 
-class Result(RoundEvent, frozen=True, tag="quiz.result"):
-    """Private. The rank is that of the series, where the question belongs to one."""
+class Result(PrivateEvent, frozen=True, tag="quiz.result"):
+    """To everybody who answered. The rank is that of the series, where the question belongs to one."""
 
     correct: bool
     points: int

@@ -9,9 +9,9 @@ any time free + held + sold = stock, none is negative, and nobody has more than 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, json
+from msgspec import UNSET, Meta, Struct, UnsetType, json
 from msgspec.structs import replace
 
 from gameplay.play import (
@@ -20,12 +20,14 @@ from gameplay.play import (
     Command,
     HoldId,
     HostCommand,
+    Letter,
     Millis,
     Move,
     Opened,
     OpenRound,
     Own,
     Played,
+    PrivateEvent,
     Progress,
     Reading,
     Reason,
@@ -52,8 +54,44 @@ Seconds = Annotated[int, Meta(ge=1, le=86400)]
 # --- messages --------------------------------------------------------------------------------------
 
 
+class Relaxed(Struct, frozen=True, kw_only=True):
+    """``durability`` is there where the operator sells although Redis may lose what it acknowledges."""
+
+    durability: Literal["relaxed"] | UnsetType = UNSET
+
+
+class SaleMade(Relaxed, frozen=True, kw_only=True):
+    id: str
+
+
+class Holding(Relaxed, frozen=True, kw_only=True):
+    """The claim was good: this is his until then."""
+
+    hold: str
+    until: Millis
+    qty: int
+
+
+class HoldStands(Relaxed, frozen=True, kw_only=True):
+    """``late``: it was paid after it had run out, and could be had all the same."""
+
+    hold: str
+    state: Literal["held", "sold", "cancelled", "expired", "refunded"]
+    order: str | UnsetType = UNSET
+    rank: int | UnsetType = UNSET
+    late: bool | UnsetType = UNSET
+
+
+class InLine(Relaxed, frozen=True, kw_only=True):
+    """His place among those who wait, from 1; 0: a unit is offered to him already."""
+
+    place: int
+
+
 class Open(OpenRound, frozen=True, kw_only=True, tag="sale.open"):
     """``price`` in minor units of ``currency`` (ISO 4217; the room's, if left out)."""
+
+    answer = SaleMade
 
     item: Short
     price: Annotated[int, Meta(ge=0, le=10**12)]
@@ -65,6 +103,8 @@ class Open(OpenRound, frozen=True, kw_only=True, tag="sale.open"):
 
 
 class Claim(RoundCommand, frozen=True, kw_only=True, tag="sale.claim"):
+    answer = Holding
+
     qty: Quantity = 1
     again: bool = False  # it was sent before, and perhaps not answered
 
@@ -72,11 +112,15 @@ class Claim(RoundCommand, frozen=True, kw_only=True, tag="sale.claim"):
 class Cancel(Command, frozen=True, kw_only=True, tag="sale.cancel"):
     """A viewer lets his hold go."""
 
+    answer = HoldStands
+
     hold: HoldId
 
 
 class Wait(RoundCommand, frozen=True, tag="sale.wait"):
     """A unit that comes free is offered to who waits longest."""
+
+    answer = InLine
 
 
 class Extend(HostCommand, frozen=True, kw_only=True, tag="sale.extend"):
@@ -157,35 +201,36 @@ class InStock(Progress, frozen=True, tag="sale.stock"):
     sold: int
 
 
-class Held(RoundEvent, frozen=True, tag="sale.held"):
-    """To one viewer, as are the next three: this is his until then."""
+class Held(PrivateEvent, frozen=True, tag="sale.held"):
+    """This is his until then."""
 
     hold: str
     until: Millis
     qty: int
 
 
-class Released(RoundEvent, frozen=True, tag="sale.released"):
+class Released(Letter, frozen=True, tag="sale.released"):
+    """The hold is over: ``why`` is expired, cancelled or refunded."""
+
     hold: str
-    why: str  # expired, cancelled or refunded
+    why: str
     qty: int
-    inbox: str
 
 
-class Offered(RoundEvent, frozen=True, tag="sale.offered"):
+class Offered(Letter, frozen=True, tag="sale.offered"):
     """A claim until then gets it."""
 
     until: Millis
     qty: int
-    inbox: str
 
 
-class Confirmed(RoundEvent, frozen=True, tag="sale.confirmed"):
+class Confirmed(Letter, frozen=True, tag="sale.confirmed"):
+    """It is paid; ``rank`` is that of the payments, from 1."""
+
     hold: str
     order: str
-    rank: int  # of the payments, from 1
+    rank: int
     qty: int
-    inbox: str
 
 
 # --- rules -----------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ def shown(text: str) -> str:
 
 def folded(text: str) -> str:
     """The text as it is compared: NFKC, without unseen characters, caseless, blanks as one space."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.lower().split())
     plain = UNSEEN.sub("", CONTROL.sub("", BLANKS.sub(" ", text)))
     plain = UNSEEN.sub("", unicodedata.normalize("NFKC", plain).casefold())
     return BLANKS.sub(" ", unicodedata.normalize("NFKC", plain)).strip()

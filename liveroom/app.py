@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import secrets
@@ -12,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +38,7 @@ from liveroom.gateway.front import front_of
 from liveroom.gateway.gateway import Gateway
 from liveroom.gateway.server import PortTaken, Server, listen
 from liveroom.gateway.viewer import Viewer
-from liveroom.http import dev
+from liveroom.http import dev, metrics
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
@@ -48,7 +46,9 @@ from liveroom.judge import Judge, nothing_blocked
 from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
+from liveroom.logs import begin_logs, log_surprise
 from liveroom.menu import BELLS
+from liveroom.metrics import Parts, exposition
 from liveroom.moderation import Moderation
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
@@ -135,7 +135,7 @@ class Node:
         crash = crasher(settings)
         self.rounds = Rounds(self.rooms, self.live, settings.offer_seconds)
         keys = DrawKeys(settings.draw_key or settings.secret)
-        gatherer = Gatherer(self.enter, wait, self.spawn, crash)
+        self.gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
         docket = Docket(self.rooms)
@@ -150,7 +150,7 @@ class Node:
             spawn=self.spawn,
             crash=crash,
         )
-        self.entrance = Entrance(self.rounds, gatherer, keys, self.spawn)
+        self.entrance = Entrance(self.rounds, self.gatherer, keys, self.spawn)
         self.chronicle = Chronicle(self.rounds, self.archive, keys)
         self.referee = Referee(
             self.rounds,
@@ -243,6 +243,7 @@ class Node:
         )
         self.tokens = Tokens(settings)
         self.gateway = Gateway(settings, self.clock, self.tokens, self.door, self.desk)
+        self.embedded: Embedded | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Everything that waits has this node as its parent; a surprise is logged once, here."""
@@ -343,11 +344,31 @@ class Node:
             await redis.aclose()
         await self.archive.engine.dispose()
 
+    def parts(self, ready: Callable[[], bool], leaving: Callable[[], bool]) -> Parts:
+        """What `/metrics` tells of."""
+        return Parts(
+            self.hub,
+            self.gateway,
+            self.door,
+            self.crowd,
+            self.feed,
+            self.clock,
+            self.live_clock,
+            self.gatherer.took,
+            self.till.gatherer.took,
+            self.recorders,
+            self.records,
+            self.embedded,
+            ready,
+            leaving,
+        )
+
     def web(self, server: list[Server]) -> Starlette:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
-        api = Api(self.tokens, self.clock, *parts, self.till, self.audience, self.moderation, self.ids, leaving)
+        more = self.till, self.audience, self.moderation
+        api = Api(self.tokens, self.clock, *parts, *more, self.ids, leaving, self.gateway.heard)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,
@@ -356,7 +377,8 @@ class Node:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             expose_headers=["Retry-After"],
         )
-        return Starlette(routes=[*api.routes(), *pages], middleware=[cors])
+        told = metrics.routes(self.settings, exposition(self.parts(lambda: not api.unready(), leaving)))
+        return Starlette(routes=[*api.routes(), *told, *pages], middleware=[cors])
 
 
 def crasher(settings: Settings) -> Callable[[str], None]:
@@ -386,7 +408,7 @@ async def surprised(work: Coroutine[Any, Any, None]) -> None:
 
 def serve(settings: Settings, *, show: bool = False) -> int:
     """Run a node in this process until it is told to stop. Gives the exit code."""
-    configure_logging()
+    begin_logs(settings.log_format, settings.log_level)
     raise_file_limit()
     embedded: Embedded | None = None
     listener: socket.socket | None = None
@@ -420,8 +442,10 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
     await agree_on_shards(urls[0], settings)
     engine = await open_ledger(ledger_url(settings.ledger, Path(settings.data)))
     url = base_url(listener)
+    asyncio.get_running_loop().set_exception_handler(log_surprise)
     async with asyncio.TaskGroup() as tasks:
         node = Node(settings, urls, engine, tasks)
+        node.embedded = embedded
         await prepare(node)
         running = node.start()
         if embedded is not None:
@@ -540,18 +564,3 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < FEW_FILES:
         log.warning("few open files are allowed: each viewer needs one; raise the hard limit (ulimit -Hn)", limit=hard)
-
-
-def configure_logging() -> None:
-    warnings.filterwarnings("ignore", "EdDSA is deprecated")  # RFC 9864 renames it; both names are taken
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

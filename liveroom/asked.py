@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -62,6 +63,7 @@ class Asked(Struct, gc=False):
     command: Command
     at: float
     answer: Answer
+    refusals: Counter[Code] | None = None  # counted there
     always: bool = False  # HTTP: an `ok` also without a `cid`
     also: list[Asked] = []  # the same, sent again while this is being done: answered alike
     over: Callable[[], None] | None = None  # called when it is answered
@@ -80,6 +82,8 @@ class Asked(Struct, gc=False):
 
     def refused(self, refusal: Refusal) -> None:
         for one in self.everybody():
+            if one.refusals is not None:
+                one.refusals[refusal.code] += 1
             one.answer(encode(refusal_reply(refusal, one.command.cid)))
 
     def everybody(self) -> list[Asked]:

@@ -32,7 +32,6 @@ from liveroom.protocol import (
 from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.rooms import Rooms
-from liveroom.tally import Reader
 
 LIVE_SECONDS = 2.0
 FRESH_SECONDS = 1.0  # a report is made at most so often
@@ -67,7 +66,6 @@ class Audience:
         self.watching: dict[str, set[str]] = {}  # room -> staff who want to be told
         self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
         self.reports: Memory[dict[str, Any]] = Memory(REPORTS)
-        self.reader = Reader()
         self.running: dict[str, str] = {}  # room -> the stream that runs, as this node last heard
         attendance.runs = self.runs
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
@@ -154,9 +152,9 @@ class Audience:
 
     # -- the numbers --
 
-    async def report(self, room: str) -> dict[str, Any] | None:
-        """How the audience of a room is, or was at the end of its last stream; None where nobody has been."""
-        stream = await self.attendance.stream(room)
+    async def report(self, room: str, *, last: bool = False) -> dict[str, Any] | None:
+        """How the audience of a room is, or (always with ``last``) was when its last stream ended; None without one."""
+        stream = await self.attendance.stream(room, last=last)
         if stream is None:
             return None
         fresh = f"{room} {stream.id} {int(asyncio.get_running_loop().time() / FRESH_SECONDS)}"
@@ -167,9 +165,8 @@ class Audience:
         grace = 0 if stream.end else self.attendance.grace_ms + LATE_MS
         now = stream.end or self.now_ms()
         about = {"id": stream.id, "title": stream.title, "live": not stream.end, "implicit": not stream.by}
-        tally = self.reader.read(cells)
         # Beside the room's ticks: thousands of cells are some milliseconds.
-        report = await asyncio.to_thread(live_report, tally, distinct, stream.start, now, grace)
+        report = await asyncio.to_thread(live_report, cells, distinct, stream.start, now, grace)
         return {"stream": about, **report}
 
     def watch(self, asked: Asked) -> None:
@@ -207,7 +204,7 @@ class Audience:
             return
         for body in (encode({"t": "retention.live", **thinned(report)}), self.hint(room, report)):
             for seat in self.seats(room) if body else ():
-                send(seat, body)
+                self.hub.told.alone(send(seat, body))
 
     def hint(self, room: Room, report: dict[str, Any]) -> bytes:
         """How long nothing has happened: said when that gets worse or better, and once a minute; else empty."""
@@ -233,7 +230,8 @@ def thinned(report: dict[str, Any]) -> dict[str, Any]:
     """Not more points than a screen shows; HTTP has them all."""
     stay, online = report["stay"], report["online"]
     curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": coarser(online["curve"])}}
-    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": {}, "cohorts": []}
+    sources = {name: {**one, "curve": []} for name, one in report["sources"].items()}
+    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": sources}
 
 
 def picked(n: int) -> list[int]:

@@ -2,8 +2,8 @@
 
 ``D[k]`` counts who left after a stay of cell k, ``O[b]`` who is still here, by when he came. Everybody still here is
 re-binned by his age and counts as present up to there (right-censored), so a query costs the number of cells.
-Cells are 1 s wide up to a minute, 5 s up to ten, 10 s up to an hour, then a minute, up to a week; most stay empty. The
-curve falls where those who left within a cell left on average, so that many who leave at once are seen there.
+Cells are 1 s wide up to ten minutes, 5 s up to an hour, then a minute, up to a week; most stay empty. The curve
+falls where those who left within a cell left on average, so that many who leave at once are seen there.
 Definitions: ``docs/retention.md``.
 """
 
@@ -16,18 +16,16 @@ import numpy as np
 
 from liveroom.retention import Curve, log_log
 from liveroom.sessions import Floats, Ints
-from liveroom.tally import Part, Tally
+from liveroom.tally import Tally
 
 WEEK = 7 * 86_400
-BANDS = ((60, 1), (600, 5), (3600, 10), (WEEK, 60))  # cells up to so many seconds, and their width
+BANDS = ((600, 1), (3600, 5), (WEEK, 60))  # cells up to so many seconds, and their width
 WIDTH = 10.0  # seconds of a bucket of joining
-YOUNG = 600.0  # seconds: so long a bucket is wider than a cell
+YOUNG = 600.0  # seconds: so long cells are a second wide
 # A bucket is cut into so many pieces before, and so many behind, the moment at which its viewers came on average.
 PIECES, OLD_PIECES = 6, 2
-# Kinds of counters, all by cohort. By cell: left, away, censored. By bucket of joining: here, and of those who is away.
+# Kinds of cells, all by cohort. By length: left, away, censored. By bucket of joining: here, and of those who is away.
 KINDS = "DPXOB"
-ONE_BIT = 36  # all but the censored count in units of 2**36, and below it the ms by which each lies behind the start
-MS_MASK = (1 << ONE_BIT) - 1
 
 
 def edges_of_cells() -> Floats:
@@ -100,30 +98,27 @@ class Cells(NamedTuple):
 
 
 def cells_in(tally: Tally, now: float) -> Cells:
-    parts = {kind: tally.of(kind) for kind in KINDS}
-    groups = np.unique(np.concatenate([part.groups for part in parts.values()]))
+    parts = {kind: tally.cells(kind) for kind in KINDS}
+    names = sorted({name for part in parts.values() for name in part.names})
     longest = max(int(parts[kind].places.max(initial=0)) for kind in "DPX")
-    latest = int(parts["O"].places.max(initial=0))
-    cells, buckets = min(CELLS, max(longest, cell_of(now)) + 1), latest // int(WIDTH) + 1
+    cells, buckets = min(CELLS, max(longest, cell_of(now)) + 1), int(parts["O"].places.max(initial=0)) + 1
 
-    def table(part: Part, numbers: Ints, width: int, step: int) -> Floats:
-        row = np.searchsorted(groups, part.groups)
-        place = np.minimum(part.places // step, width - 1)
-        found = np.bincount(row * width + place, numbers, len(groups) * width).astype(np.float64)
-        return found.reshape(len(groups), width)
-
-    def spread(kind: str, width: int, step: int = 1) -> Spread:
+    def table(kind: str, column: str, width: int) -> Floats:
         part = parts[kind]
-        ms = table(part, part.numbers & MS_MASK, width, step)
-        return Spread(table(part, part.numbers >> ONE_BIT, width, step), ms / 1000)
+        row = np.array([names.index(name) for name in part.names], np.int64)[part.groups]
+        place = row * width + np.minimum(part.places, width - 1)
+        return np.bincount(place, getattr(part, column), len(names) * width).reshape(-1, width).astype(np.float64)
+
+    def spread(kind: str, width: int) -> Spread:
+        return Spread(table(kind, "n", width), table(kind, "behind", width) / 1000)
 
     return Cells(
-        [tally.groups[n] for n in groups.tolist()],
+        names,
         spread("D", cells),
         spread("P", cells),
-        table(parts["X"], parts["X"].numbers, cells, 1),
-        spread("O", buckets, int(WIDTH)),
-        spread("B", buckets, int(WIDTH)),
+        table("X", "n", cells),
+        spread("O", buckets),
+        spread("B", buckets),
     )
 
 

@@ -11,9 +11,9 @@ from msgspec import UNSET, json, structs
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gameplay.danmaku import Mentioned, Message, Say, too_much
+from gameplay.danmaku import Mentioned, Message, Reply, Say, too_much
 from gameplay.likes import Like
-from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Reply, Sanction, binding, muted
+from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
 from gameplay.text import shown
@@ -24,7 +24,7 @@ from liveroom.ids import Ids
 from liveroom.judge import SHADOWED, Judge, resent, take_back
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.menu import ENTERS
-from liveroom.protocol import HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
+from liveroom.protocol import LONGEST_NOTICE, HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
 from liveroom.review import DENIED, Review
 from liveroom.room import Room
 from liveroom.settings import Settings
@@ -38,7 +38,6 @@ from liveroom.store.likes import Likes
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
 
-LONGEST_NOTICE = 400
 # How much a viewer takes part; a paid order is the third kind.
 DEEDS = dict.fromkeys([Say, Like, ShareAdd], "light") | dict.fromkeys([*ENTERS, Claim], "medium")
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that

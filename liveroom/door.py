@@ -75,7 +75,7 @@ class Door:
         self.waiting: defaultdict[str, list[Joiner]] = defaultdict(list)
         self.entering: dict[str, list[Joiner]] = {}  # being let in at this moment
         self.busy: set[str] = set()
-        self.joins = 0
+        self.joins = self.resumes = 0  # the latter are among the former
 
     def knock(self, room: str, joiner: Joiner) -> None:
         if not joiner.staff:
@@ -209,12 +209,13 @@ class Door:
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
             seq, read = room.flushed, min(read, joiner.resume.seq)
             behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
-        send(joiner, welcome)
+        self.hub.told.alone(send(joiner, welcome))
         replay = 0
         if behind:
             frames = framed(behind, joiner.codec)
             if not joiner.transport.is_closing():
                 joiner.transport.write(frames)
+                self.hub.told.alone(len(frames))
             replay = len(frames)
         person = self.hub.sit(room, joiner)
         person.homes = homes
@@ -227,6 +228,7 @@ class Door:
         joiner.enter(room, person, replay + len(welcome))
         self.remind(room, joiner)
         self.joins += 1
+        self.resumes += missed is not None
         self.make_place(room, person, joiner, homes)
         if not (known or joiner.staff or missed is not None):
             self.crowd.join(room.info.id, room.window_ms(self.window_ms), joiner.name)

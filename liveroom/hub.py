@@ -23,6 +23,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from gameplay.danmaku import Sampled
+from liveroom.counts import LATE, Spread, Told
 from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, encode, framed
 from liveroom.room import Limits, LogEvent, Person, Private, Room, RoomInfo, Seat, Tick
 
@@ -60,13 +61,14 @@ class Frames:
 
 
 class Flush(Struct, frozen=True, gc=False):
-    """One tick on its way out: what is written, to whom, and since when (the loop's time, in seconds)."""
+    """One tick on its way out: what is written, to whom, and since when (the loop's time, in seconds; room time)."""
 
     frames: Frames
     private: Sequence[Private]
     seats: list[Seat]
     closing: bool
     began: float
+    began_ms: float
 
 
 def phase_of(room: str, window: float) -> float:
@@ -92,7 +94,9 @@ class Hub:
         self.timers = timers
         self.now_ms = now_ms
         self.rooms: dict[str, Room] = {}
-        self.deliveries = 0
+        self.told = Told()
+        self.late = Spread(LATE)  # how long after its point of the grid a tick began, in seconds
+        self.took = Spread(LATE)  # to write it to all, in seconds
 
     # -- what is to be told --
 
@@ -102,6 +106,7 @@ class Hub:
         room.seq = event.seq
         if CLOSED in event.body:
             room.info = replace(room.info, state="closed")
+        self.told.events += 1
         room.tick.ledger.append(event.body)
         self.wake(room)
 
@@ -129,6 +134,7 @@ class Hub:
 
     def state(self, room: Room, kind: str, body: bytes) -> None:
         """State: only the newest of its kind is told."""
+        self.told.newer += kind in room.tick.state
         room.tick.state[kind] = body
         self.wake(room)
 
@@ -157,12 +163,14 @@ class Hub:
             room.due = True
             # A little behind the grid on which nodes publish, so that this tick's comments are in.
             due = next_tick(now, window, phase_of(room.info.id, window) + window / 8)
-            self.timers.call_later((due - now) / 1000, lambda: self.strike(room))
+            self.timers.call_later((due - now) / 1000, lambda: self.strike(room, due))
 
-    def strike(self, room: Room) -> None:
+    def strike(self, room: Room, due: float) -> None:
         """A point of the grid; if the room was flushed just before it, what came since waits for the next."""
         room.due = False
-        if passed(room.last_flush, self.now_ms(), room.window_ms(self.limits.window_ms) / 2):
+        now = self.now_ms()
+        self.late.note(max(0.0, now - due) / 1000)
+        if passed(room.last_flush, now, room.window_ms(self.limits.window_ms) / 2):
             self.flush(room)
         elif room.tick:
             self.wake(room)
@@ -187,7 +195,7 @@ class Hub:
     def begin(self, room: Room, frames: Frames, private: Sequence[Private] = (), *, closing: bool = False) -> None:
         """Start to write; whoever sits down from now on is not written to."""
         room.flushing = True
-        self.write(room, Flush(frames, private, list(room.seats), closing, self.timers.time()), 0)
+        self.write(room, Flush(frames, private, list(room.seats), closing, self.timers.time(), self.now_ms()), 0)
 
     def write(self, room: Room, flush: Flush, start: int) -> None:
         if flush.frames.full:
@@ -205,6 +213,7 @@ class Hub:
             self.timers.call_soon(lambda: self.hand_out(room, flush, start + SLICE))
             return
         room.flushing = False
+        self.took.note(max(0.0, self.now_ms() - flush.began_ms) / 1000)
         room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
         if flush.closing:
             self.empty(room)
@@ -223,23 +232,39 @@ class Hub:
         slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
         usual = JSON_CODEC
         full = frames.get(usual, lean=False)
+        others = 0
         for seat in seats:
             transport = seat.transport
             if seat not in room.seats or transport.is_closing():
-                continue  # gone since the tick was fixed
+                others += 1  # gone since the tick was fixed
+                continue
             waiting = transport.get_write_buffer_size()
             if waiting <= slow and seat.profile == "full" and seat.codec is usual:
                 transport.write(full)
-            elif waiting > cut and seat.cut():
                 continue
-            elif payload := frames.get(seat.codec, lean=waiting > slow or seat.profile != "full"):
-                transport.write(payload)
-        self.deliveries += len(seats)
+            others += 1
+            if waiting <= cut or not seat.cut():
+                self.deliver_otherwise(frames, seat, slow=waiting > slow)
+        self.count(len(seats) - others, len(full), len(frames.full))
+
+    def deliver_otherwise(self, frames: Frames, seat: Seat, *, slow: bool) -> None:
+        """In another encoding than most, or without the crowd."""
+        lean = slow or seat.profile != "full"
+        if slow:
+            self.told.spared += len(frames.full) - len(frames.essential)
+        if payload := frames.get(seat.codec, lean=lean):
+            seat.transport.write(payload)
+            self.count(1, len(payload), len(frames.essential if lean else frames.full))
+
+    def count(self, frames: int, size: int, messages: int) -> None:
+        self.told.frames += frames
+        self.told.bytes += frames * size
+        self.told.messages += frames * messages
 
     def hand(self, room: Room, message: Private) -> None:
         person = room.people.get(message.to)
         for seat in person.seats if person else ():
-            send(seat, message.body)
+            self.told.alone(send(seat, message.body))
 
     # -- coming and going --
 
@@ -322,7 +347,10 @@ class Hub:
         self.wake(room)
 
 
-def send(seat: Seat, body: bytes) -> None:
-    """One message to one viewer, at once."""
-    if not seat.transport.is_closing():
-        seat.transport.write(framed([body], seat.codec))
+def send(seat: Seat, body: bytes) -> int:
+    """One message to one viewer, at once; how many bytes that were."""
+    if seat.transport.is_closing():
+        return 0
+    frame = framed([body], seat.codec)
+    seat.transport.write(frame)
+    return len(frame)

@@ -11,22 +11,30 @@ from liveroom.cells import Cells, Counts, cells_in, curve_of, horizon_of, togeth
 from liveroom.logrank import logrank
 from liveroom.report import stay_points
 from liveroom.retention import BOUNCE_SECONDS, FEW, RMST_SECONDS, mean_stay, quantile
-from liveroom.sessions import Floats, Ints
-from liveroom.tally import Tally
+from liveroom.sessions import Ints
+from liveroom.tally import Tally, tally_of
 
 BUCKET = 10  # seconds, of the online curve
 COHORT = 300  # seconds of joining that are one row of the map
 HIDDEN = 10  # a row or a source with fewer viewers tells too much of each
 POINTS_OF_SOURCE = 120
-DEFINITIONS = "docs/retention.md"
+DIGITS = 4  # of shares in the map
+PAGE = "docs/retention.md#"
+DEFINITIONS = {
+    **dict.fromkeys(("uv", "online"), PAGE + "online-curve"),
+    **dict.fromkeys(("sessions", "watch", "reasons"), PAGE + "connection-session"),
+    **dict.fromkeys(("stay", "provisional", "sources"), PAGE + "stay-curve"),
+    **dict.fromkeys(("sources_differ", "cohorts", "interaction"), PAGE + "while-the-stream-runs"),
+}
 
 
 def live_report(
-    tally: Tally, distinct: Mapping[str, int], start_ms: int, now_ms: float, grace_ms: int
+    fields: Mapping[bytes, bytes], distinct: Mapping[str, int], start_ms: int, now_ms: float, grace_ms: int
 ) -> dict[str, Any]:
     """All numbers of a stream; times in seconds since it began. ``now_ms`` is its end, where it is over."""
     now = max(0.0, (now_ms - start_ms) / 1000)
     settled_at = max(0.0, now - grace_ms / 1000)
+    tally = tally_of(fields)
     cells = cells_in(tally, now)
     settled = cells.at(settled_at)
     return {
@@ -42,7 +50,7 @@ def live_report(
         **sources(cells.cohorts, settled),
         "online": online_of(tally, now),
         "cohorts": cohorts(tally, settled_at),
-        "reasons": {why: rows[0][1] for why, rows in tally.by_group("R").items()},
+        "reasons": {why: counted[0] for why, counted in tally.of("R").items()},
         "interaction": interaction(tally, distinct),
     }
 
@@ -94,31 +102,29 @@ def online_of(tally: Tally, now: float) -> dict[str, Any]:
 
 
 def moves(tally: Tally, kind: str, length: int) -> Ints:
-    part = tally.of(kind)
-    return np.bincount(np.minimum(part.places // BUCKET + 1, length), part.numbers, length + 1).astype(np.int64)
+    part = tally.cells(kind)
+    return np.bincount(np.minimum(part.places + 1, length), part.n, length + 1).astype(np.int64)
 
 
 def cohorts(tally: Tally, at: float) -> list[dict[str, Any]]:
     """Of those who joined in the same five minutes, the share that was there later; only where that time has come."""
-    came, part = tally.at("M"), tally.of("C")
-    rows, steps = max(came, default=-1) + 1, int(at // COHORT) + 1
-    row = np.array([int(tally.groups[group]) for group in part.groups.tolist()], np.int64)
-    left = np.bincount(row * steps + np.minimum(part.places, steps - 1), part.numbers, rows * steps)
-    gone = np.cumsum(left.reshape(rows, steps), axis=1, dtype=np.float64)
-    return [row_of(n, came[n], gone[n, : max(0, steps - n - 2)]) for n in sorted(came)]
+    came, left = tally.at("M"), tally.of("C")
+    steps = int(at // COHORT)
+    return [row_of(n, came[n], left.get(str(n), {}), max(0, steps - n - 1)) for n in sorted(came)]
 
 
-def row_of(n: int, came: int, gone: Floats) -> dict[str, Any]:
+def row_of(n: int, came: int, left: Mapping[int, int], steps: int) -> dict[str, Any]:
     if came < HIDDEN:
         return {"t": n * COHORT, "n": None, "present": None}
-    return {"t": n * COHORT, "n": came, "present": [1.0, *(1 - gone / came).tolist()]}
+    gone = np.cumsum([left.get(step, 0) for step in range(steps)])
+    return {"t": n * COHORT, "n": came, "present": [1.0, *(1 - gone / came).round(DIGITS).tolist()]}
 
 
 def interaction(tally: Tally, distinct: Mapping[str, int]) -> dict[str, Any]:
     """Viewers who did anything of the kind at least once: how many, their share of all, and how many in each minute."""
-    minutes, found = tally.by_group("I"), {}
+    minutes, found = tally.of("I"), {}
     for deed in ("light", "medium", "heavy"):
-        each = [{"t": minute * 60, "n": n} for minute, n in minutes.get(deed, ())]
+        each = [{"t": minute * 60, "n": n} for minute, n in sorted(minutes.get(deed, {}).items())]
         share = min(1.0, distinct[deed] / distinct[""]) if distinct[""] else None
         found[deed] = {"viewers": distinct[deed], "share": share, "minutes": each}
     return found

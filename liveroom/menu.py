@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gameplay import PLAYS
-from gameplay.play import Command, Round, RoundEvent
+from gameplay.play import Command, Event, Round
 
 ROUNDS: dict[type[Command], Round[Any]] = {play.opens: play for play in PLAYS if isinstance(play, Round)}
 KINDS: dict[str, Round[Any]] = {play.kind: play for play in ROUNDS.values()}
@@ -15,7 +15,7 @@ TURNS: dict[type[Command], Round[Any]] = {turn: play for play in KINDS.values() 
 BELLS: dict[str, Round[Any]] = {bell: play for play in KINDS.values() for bell in play.grants}  # not the referee's
 
 
-def tag(event: type[RoundEvent] | type[Command]) -> str:
+def tag(event: type[Event] | type[Command]) -> str:
     return str(event.__struct_config__.tag)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum
+from enum import Enum, IntEnum
 from functools import reduce
 from operator import or_
 from struct import pack
@@ -13,7 +13,10 @@ import msgspec
 from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, ValidationError, field
 
 from gameplay import PLAYS
-from gameplay.play import Code, Command, Event, Millis, Refusal, Role, Short
+from gameplay.danmaku import Message
+from gameplay.play import Code, Command, Event, Flow, Made, Millis, Numbered, Refusal, Role, Short
+from liveroom import params
+from liveroom.figures import Report
 
 RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Profile = Literal["full", "lite", "min"]
@@ -23,10 +26,11 @@ MSGPACK: Final = "liveroom.v1.msgpack"
 MOST_IN = 4 * 1024  # bytes of a client's frame
 DEEPEST = 64  # levels of objects and arrays in a message
 MOST_OUT = 1024 * 1024  # bytes of a server's frame
+LONGEST_NOTICE = 400  # code points
 
 
 class Close(IntEnum):
-    """Close codes; ``docs/protocol.md`` says which of them tell a client to come back."""
+    """Close codes of the server; ``CLOSES`` says what they ask of the client."""
 
     GOING_AWAY = 4000
     TOO_SLOW = 4001
@@ -43,6 +47,40 @@ class Close(IntEnum):
     TOO_BIG = 1009
     INTERNAL = 1011
     TRY_LATER = 1013
+
+
+class After(Enum):
+    """What a close code asks of the client."""
+
+    RESUME = "reconnect"
+    ANEW = "reconnect without resume"
+    BACK_OFF = "reconnect, but later"
+    NEW_TOKEN = "fetch a new token and reconnect once"
+    STOP = "stay away"
+
+
+class Ending(NamedTuple):
+    why: str
+    after: After
+
+
+CLOSES: dict[Close, Ending] = {
+    Close.GOING_AWAY: Ending("the node is going away: `bye` before it says when to come back", After.RESUME),
+    Close.TOO_SLOW: Ending("too slow to read what everybody must see", After.RESUME),
+    Close.HEARTBEAT_LOST: Ending("nothing was heard of the client", After.RESUME),
+    Close.CONTINUITY_LOST: Ending("the node lost its place in the room's log", After.ANEW),
+    Close.NO_HELLO: Ending("no `hello` in time", After.RESUME),
+    Close.TOO_MANY_JOINS: Ending("too many joins", After.BACK_OFF),
+    Close.BAD_TOKEN: Ending("the token is bad, expired or for another room", After.NEW_TOKEN),
+    Close.PROTOCOL_ERROR: Ending("a frame that is no message, or a message out of turn", After.STOP),
+    Close.BANNED: Ending("banned from the room", After.STOP),
+    Close.REPLACED: Ending("the same device came again, or a viewer's sixth connection", After.STOP),
+    Close.ROOM_GONE: Ending("the room is closed or unknown", After.STOP),
+    Close.BAD_UTF8: Ending("a text frame that is not UTF-8", After.STOP),
+    Close.TOO_BIG: Ending("a frame over 4 KiB", After.STOP),
+    Close.INTERNAL: Ending("an error of the server", After.RESUME),
+    Close.TRY_LATER: Ending("the room's store does not answer", After.RESUME),
+}
 
 
 # --- what a client says of itself and its connection ---------------------------------------------
@@ -62,11 +100,36 @@ class Hello(Struct, frozen=True, tag_field="t", tag="hello", forbid_unknown_fiel
     source: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{0,32}$(?!\n)")] = ""
 
 
+class Pong(Event, frozen=True, tag="time.pong"):
+    """The ping's ``c0``, when it came in and when it was answered, by the room's clock."""
+
+    delivery = "connection"
+
+    c0: int | float
+    s1: int
+    s2: int
+    cid: int | UnsetType = UNSET
+
+
 class TimePing(Command, frozen=True, tag="time.ping"):
+    answer = Pong
+
     c0: int | float
 
 
+class Comments(Struct, frozen=True):
+    """Oldest first."""
+
+    comments: tuple[Message, ...]
+
+
+class Watching(Struct, frozen=True):
+    on: bool
+
+
 class HistoryGet(Command, frozen=True, tag="history.get"):
+    answer = Comments
+
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     before: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
 
@@ -81,6 +144,7 @@ class AuthRefresh(Command, frozen=True, tag="auth.refresh"):
 
 class RoomNotice(Command, frozen=True, tag="room.notice"):
     needs = Role.HOST
+    answer = Numbered
 
     text: str
 
@@ -103,16 +167,21 @@ class ShareAdd(Command, frozen=True, tag="share.add"):
 
 class StreamStart(Command, frozen=True, tag="stream.start"):
     needs = Role.HOST
+    answer = Made
 
     title: Annotated[str, Meta(max_length=80)] = ""
 
 
 class StreamStop(Command, frozen=True, tag="stream.stop"):
     needs = Role.HOST
+    answer = Made
 
 
 class RetentionWatch(Command, frozen=True, tag="retention.watch"):
+    """Whether to be told `retention.live` every two seconds."""
+
     needs = Role.HOST
+    answer = Watching
 
     on: bool = True
 
@@ -126,8 +195,9 @@ class PlayAnnounce(Command, frozen=True, tag="play.announce"):
     at: Millis
 
 
+OF_CONNECTION = (AuthRefresh, ProfileSet)  # not over HTTP
 SHOW = (PresenceSet, ShareAdd, StreamStart, StreamStop, RetentionWatch, PlayAnnounce)
-SESSION = (TimePing, HistoryGet, ProfileSet, AuthRefresh, RoomNotice, InboxAck, *SHOW)
+SESSION = (TimePing, HistoryGet, *OF_CONNECTION, RoomNotice, InboxAck, *SHOW)
 COMMANDS: tuple[type[Command], ...] = (*SESSION, *(kind for play in PLAYS for kind in play.commands))
 
 
@@ -152,10 +222,18 @@ class PlayAnnounced(Event, frozen=True, tag="play.announced"):
 class RhythmHint(Event, frozen=True, tag="rhythm.hint"):
     """To hosts: how long nothing has happened, and what the audience does meanwhile."""
 
+    delivery = "private"
+
     minutes: float  # since the last high point
     level: str  # fine, warn or alarm
     comments: float  # a second
     leaves: int  # in the last minute
+
+
+class RetentionLive(Event, Report, frozen=True, tag="retention.live"):
+    """To hosts who watch: the report of ``GET …/retention`` with fewer points, and no curves of sources."""
+
+    delivery = "private"
 
 
 class StreamStopped(Event, frozen=True, tag="stream.stopped"):
@@ -169,6 +247,8 @@ class RoomClosed(Event, frozen=True, tag="room.closed"):
 class Stats(Event, frozen=True, tag="room.stats"):
     """Distinct viewers without staff on all nodes, likes, comments per second."""
 
+    delivery = "state"
+
     viewers: int
     likes: int
     rate: float
@@ -176,24 +256,29 @@ class Stats(Event, frozen=True, tag="room.stats"):
 
 
 class Joined(Event, frozen=True, tag="room.joined"):
+    """Who came: some names, and how many more."""
+
+    delivery = "crowd"
+
     names: tuple[str, ...]
     more: int
 
 
 class Beat(Event, frozen=True, tag="beat"):
+    """Nothing was told for ``heartbeat_ms``: ``seq`` is where the room is."""
+
+    delivery = "connection"
+
     now: int
     seq: int
 
 
 class Bye(Event, frozen=True, tag="bye"):
+    """This connection will be closed with 4000: come back after so long."""
+
+    delivery = "connection"
+
     retry_after_ms: int
-
-
-class Pong(Event, frozen=True, tag="time.pong"):
-    c0: int | float
-    s1: int
-    s2: int
-    cid: int | UnsetType = UNSET
 
 
 class Who(Struct, frozen=True):
@@ -209,7 +294,56 @@ class About(Struct, frozen=True):
     likes: int
 
 
+class RoomSettings(Struct, frozen=True):
+    mode: str
+    slow_seconds: int
+    stream_delay_ms: int
+    level: int | UnsetType = UNSET
+    rate: float | UnsetType = UNSET
+
+
+class PinnedNow(Struct, frozen=True):
+    comment: Message
+    until: int
+
+
+class LiveRound(Struct, frozen=True):
+    """``opened``: the fields of KIND.opened, or KIND.announced; ``counts``: those of its state; ``result``: of its end.
+
+    ``mine`` is the viewer's own part: lottery ``{receipt}``, quiz ``{choice}``, sale ``{hold, until, qty}`` or
+    ``{waiting}`` or ``{offered, until, qty}``, with ``all`` where he has several; else null.
+    """
+
+    kind: str
+    id: str
+    state: str
+    ver: int
+    opened: dict[str, Any]
+    counts: dict[str, Any]
+    result: dict[str, Any] | None
+    mine: dict[str, Any] | None
+
+
+class Snapshot(Struct, frozen=True):
+    """All that somebody who comes is shown. ``inbox``: letters that he has not acknowledged."""
+
+    chat: tuple[Message, ...]
+    pinned: tuple[PinnedNow, ...]
+    notice: Notice | None
+    settings: RoomSettings
+    rounds: tuple[LiveRound, ...]
+    next_up: dict[str, Any] | None
+    inbox: tuple[dict[str, Any], ...]
+
+
+SnapshotJson = Annotated[Raw, Meta(extra={"shape": Snapshot})]
+
+
 class Welcome(Event, frozen=True, tag="welcome"):
+    """The answer to ``hello``; ``snapshot`` is there unless ``recovered``."""
+
+    delivery = "connection"
+
     viewer: Who
     room: About
     epoch: str
@@ -217,13 +351,28 @@ class Welcome(Event, frozen=True, tag="welcome"):
     now: int
     heartbeat_ms: int
     recovered: bool
-    snapshot: Raw | UnsetType = UNSET
+    snapshot: SnapshotJson | UnsetType = UNSET
 
 
 class Reset(Event, frozen=True, tag="room.reset"):
+    """The room was rebuilt after a failure: forget what you know of it, and go on from here."""
+
+    delivery = "connection"
+
     epoch: str
     seq: int
-    snapshot: Raw
+    snapshot: SnapshotJson
+
+
+def events_of(play: Any) -> tuple[type[Event], ...]:
+    return play.events if isinstance(play, Flow) else (play.announced, play.opened, *play.events)
+
+
+OF_ROOM = (Notice, RoomClosed, Stats, Joined, StreamStarted, StreamStopped, PlayAnnounced, RetentionLive, RhythmHint)
+EVENTS: tuple[type[Event], ...] = (
+    *(Welcome, Reset, Beat, Bye, Pong, *OF_ROOM),
+    *(kind for play in PLAYS for kind in events_of(play)),
+)
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -232,13 +381,14 @@ class Reset(Event, frozen=True, tag="room.reset"):
 class Meaning(NamedTuple):
     http: int
     retryable: bool = False
+    params: type[params.Params] = params.Params
 
 
 ERRORS: dict[Code, Meaning] = {
-    Code.BAD_MESSAGE: Meaning(400),
+    Code.BAD_MESSAGE: Meaning(400, params=params.Bad),
     Code.UNKNOWN_COMMAND: Meaning(400),
     Code.BAD_TOKEN: Meaning(401),
-    Code.NOT_ALLOWED: Meaning(403),
+    Code.NOT_ALLOWED: Meaning(403, params=params.Needs),
     Code.NO_SUCH_ROOM: Meaning(404),
     Code.NO_SUCH_ROUND: Meaning(404),
     Code.NO_SUCH_COMMENT: Meaning(404),
@@ -247,39 +397,41 @@ ERRORS: dict[Code, Meaning] = {
     Code.NO_STREAM: Meaning(404),
     Code.ROOM_EXISTS: Meaning(409),
     Code.ROOM_CLOSED: Meaning(409),
-    Code.ROUND_STATE: Meaning(409),
-    Code.STREAM_RUNNING: Meaning(409),
+    Code.ROUND_STATE: Meaning(409, params=params.Standing),
+    Code.STREAM_RUNNING: Meaning(409, params=params.Running),
     Code.KEYWORD_TAKEN: Meaning(409),
-    Code.IDEMPOTENCY_MISMATCH: Meaning(409),
+    Code.IDEMPOTENCY_MISMATCH: Meaning(409, params=params.Mismatch),
     Code.TEXT_EMPTY: Meaning(422),
-    Code.TEXT_TOO_LONG: Meaning(422),
+    Code.TEXT_TOO_LONG: Meaning(422, params=params.TooLong),
     Code.DUPLICATE: Meaning(422),
-    Code.WORD_BLOCKED: Meaning(422),
-    Code.MUTED: Meaning(403),
+    Code.WORD_BLOCKED: Meaning(422, params=params.Blocked),
+    Code.MUTED: Meaning(403, params=params.Until),
     Code.ROOM_MUTED: Meaning(403),
-    Code.MEMBERS_ONLY: Meaning(403),
-    Code.NOT_ELIGIBLE: Meaning(403),
+    Code.MEMBERS_ONLY: Meaning(403, params=params.Level),
+    Code.NOT_ELIGIBLE: Meaning(403, params=params.Missing),
     Code.SLOW_MODE: Meaning(429, retryable=True),
     Code.RATE_LIMITED: Meaning(429, retryable=True),
-    Code.ROUND_CLOSED: Meaning(409),
+    Code.ROUND_CLOSED: Meaning(409, params=params.Closed),
     Code.ALREADY_ANSWERED: Meaning(409),
     Code.NO_SUCH_CHOICE: Meaning(409),
-    Code.SALE_NOT_OPEN: Meaning(409, retryable=True),
+    Code.SALE_NOT_OPEN: Meaning(409, retryable=True, params=params.NotYet),
     Code.SALE_PAUSED: Meaning(409, retryable=True),
-    Code.SALE_SOLD_OUT: Meaning(409),
-    Code.SALE_LIMIT: Meaning(409),
-    Code.HOLD_EXPIRED: Meaning(409),
+    Code.SALE_SOLD_OUT: Meaning(409, params=params.SoldOut),
+    Code.SALE_LIMIT: Meaning(409, params=params.Most),
+    Code.HOLD_EXPIRED: Meaning(409, params=params.Over),
     Code.WEAK_DURABILITY: Meaning(409),
-    Code.TRY_LATER: Meaning(503, retryable=True),
+    Code.TRY_LATER: Meaning(503, retryable=True, params=params.Unknown),
     Code.INTERNAL: Meaning(500, retryable=True),
 }
 
 
-class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
-    cid: int | UnsetType
+class ErrorReply(Struct, frozen=True, kw_only=True, tag_field="t", tag="error"):
+    """``message`` is for logs, not for people; what they are told is made of ``code`` and ``params``."""
+
+    cid: int | UnsetType = UNSET
     code: Code
     retryable: bool
-    retry_after_ms: int | UnsetType
+    retry_after_ms: int | UnsetType = UNSET
     params: dict[str, Any]
     message: str
 
@@ -287,7 +439,14 @@ class ErrorReply(Struct, frozen=True, tag_field="t", tag="error"):
 def refusal_reply(refusal: Refusal, cid: int | UnsetType) -> ErrorReply:
     wait = UNSET if refusal.retry_after_ms is None else refusal.retry_after_ms
     retryable = ERRORS[refusal.code].retryable if refusal.retryable is None else refusal.retryable
-    return ErrorReply(cid, refusal.code, retryable, wait, dict(refusal.params), refusal.message)
+    return ErrorReply(
+        cid=cid,
+        code=refusal.code,
+        retryable=retryable,
+        retry_after_ms=wait,
+        params=dict(refusal.params),
+        message=refusal.message,
+    )
 
 
 # --- codec ---------------------------------------------------------------------------------------

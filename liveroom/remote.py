@@ -74,14 +74,19 @@ class Server:
 
     def call(self, method: str, path: str, token: str, body: Any = None) -> Reply:
         """Raises Trouble where nobody answers."""
+        status, answer = self.fetch(method, path, token, body)
+        return Reply(status, parsed(answer))
+
+    def fetch(self, method: str, path: str, token: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and body of an answer, whatever it is. Raises Trouble where there is none."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = None if body is None else msgspec.json.encode(body)
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-                return Reply(answer.status, parsed(answer.read()))
+                return answer.status, answer.read()
         except urllib.error.HTTPError as refusal:
-            return Reply(refusal.code, parsed(refusal.read()))
+            return refusal.code, refusal.read()
         except (OSError, HTTPException) as error:
             raise unreachable(self.url, getattr(error, "reason", error)) from None
 

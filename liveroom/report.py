@@ -9,7 +9,7 @@ import numpy as np
 
 from liveroom.online import BUCKET_SECONDS, Online, average, online_curve, peak
 from liveroom.retention import FEW, Curve, bounce, horizon, mean_stay, quantile, stay_curve
-from liveroom.sessions import Connections, Recording, Sessions, sessions_of, stretches_of
+from liveroom.sessions import Connections, Floats, Recording, Sessions, sessions_of, stretches_of
 
 
 def recorded(connections: Connections, start: float | None, end: float | None, grace: float) -> Recording:
@@ -74,9 +74,12 @@ def watch(sessions: Sessions) -> dict[str, float | None]:
 
 
 def stay_points(curve: Curve) -> list[dict[str, Any]]:
-    columns = zip(*(column.tolist() for column in (curve.t, curve.s, curve.lo, curve.hi, curve.n)), strict=True)
-    points = [{"t": t, "s": s, "lo": known(lo), "hi": known(hi), "n": n} for t, s, lo, hi, n in columns]
-    return [one | {"grey": True} if one["n"] < FEW else one for one in points]
+    lows, highs = known(curve.lo), known(curve.hi)
+    columns = zip(curve.t.tolist(), curve.s.tolist(), lows, highs, curve.n.tolist(), strict=True)
+    points: list[dict[str, Any]] = [{"t": t, "s": s, "lo": lo, "hi": hi, "n": n} for t, s, lo, hi, n in columns]
+    for few in np.flatnonzero(curve.n < FEW).tolist():
+        points[few]["grey"] = True
+    return points
 
 
 def online_points(online: Online) -> list[dict[str, Any]]:
@@ -84,5 +87,5 @@ def online_points(online: Online) -> list[dict[str, Any]]:
     return [{"t": t, "viewers": viewers, "joins": joins, "leaves": leaves} for t, viewers, joins, leaves in columns]
 
 
-def known(value: float) -> float | None:
-    return None if isnan(value) else value
+def known(column: Floats) -> list[float | None]:
+    return [None if isnan(value) else value for value in column.tolist()]

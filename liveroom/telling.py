@@ -1,4 +1,4 @@
-"""What is told of rounds, as lines to read."""
+"""What is told of rounds and of the audience, as lines to read."""
 
 from __future__ import annotations
 
@@ -61,6 +61,10 @@ def reason(message: Message) -> str:
 
 def rules(message: Message) -> str:
     return str(message["rules"])
+
+
+def paused(message: Message) -> str:
+    return "the sale is paused" + (f": {message['reason']}" if "reason" in message else "")
 
 
 def price(units: int, currency: str) -> str:
@@ -143,19 +147,36 @@ def oldest(report: Message) -> float:
     return 0.0 if first is None else report["stay"]["as_of"] - first
 
 
+def viewers(number: int) -> str:
+    return f"{number} viewer{'s' * (number != 1)}"
+
+
 def audience(report: Message) -> str:
     """The numbers of a stream while it runs."""
     online = report["online"]
-    here = f"{online['now']} viewers" if report["stream"]["live"] else "the stream is over"
+    here = viewers(online["now"]) if report["stream"]["live"] else "the stream is over"
     points = [one["viewers"] for one in online["curve"]]
     return f"{here} · UV {report['uv']} · median stay {median_stay(report)} · {sparks(points)}"
 
 
+def coming(message: Message) -> str:
+    return f"in {lasting(max(0.0, (message['at'] - message['ts']) / 1000))}: {message['what']}"
+
+
+def rhythm(message: Message) -> str | None:
+    if message["level"] == "fine":
+        return None
+    quiet = f"nothing has happened for {int(message['minutes'])} minutes"
+    return f"{message['level']}: {quiet}; {message['leaves']} left in the last one"
+
+
 QUIET = {"chat", "room", "like", "time"}  # not of rounds
 
-LINES: dict[str, Callable[[Message], str]] = {
+LINES: dict[str, Callable[[Message], str | None]] = {
     "stream.started": lambda one: f"the stream begins: {one['title']}" if one["title"] else "the stream begins",
     "stream.stopped": lambda _: "the stream is over",
+    "play.announced": coming,
+    "rhythm.hint": rhythm,
     "lottery.opened": rules,
     "lottery.frozen": lambda one: f"{one['n']} entries are frozen, their root is {one['root'][:16]}…",
     "lottery.drawn": drawn,
@@ -175,7 +196,7 @@ LINES: dict[str, Callable[[Message], str]] = {
     "sale.opened": sale,
     "sale.sold_out": lambda _: "sold out (/wait waits for one that comes back)",
     "sale.reopened": lambda _: "there is some again (/claim takes one)",
-    "sale.paused": lambda _: "the sale is paused",
+    "sale.paused": paused,
     "sale.resumed": lambda _: "the sale goes on",
     "sale.extended": lambda _: "the sale lasts longer",
     "sale.restocked": lambda one: f"{one['qty']} more in stock",
@@ -184,7 +205,8 @@ LINES: dict[str, Callable[[Message], str]] = {
     "sale.released": released,
     "sale.offered": lambda _: "one is kept for you, not for long (/claim takes it)",
     "sale.confirmed": lambda one: f"yours: order {one['order']}, number {one['rank']}",
-    **dict.fromkeys(["lottery.cancelled", "lottery.voided", "quiz.voided", "sale.cancelled"], reason),
+    **dict.fromkeys(["lottery.voided", "quiz.voided"], reason),
+    **dict.fromkeys([f"{kind}.cancelled" for kind in ("lottery", "sprint", "count", "sale")], reason),
 }
 
 

@@ -26,6 +26,7 @@ STATUS_SECONDS = 5
 AUDIENCE_SECONDS = 10
 SHOWN_HISTORY = 20
 TOLD_NUMBERS = {"host", "service"}
+HALTED = ("sold_out", "paused")  # it was opened, and there is nothing to be had just now
 UNSURE = {"TRY_LATER", "INTERNAL"}  # whether it was done is not known
 
 Pay = Callable[[str], Reply]
@@ -101,8 +102,10 @@ class Screen:
         if (settings := snapshot.get("settings", {})).get("mode", "open") != "open":
             self.on_settings(settings)
         for live in snapshot.get("rounds", []):
-            if live["state"] in ("open", "sold_out"):
+            if live["state"] in ("open", *HALTED):
                 self.show({"t": f"{live['kind']}.opened", **live["opened"]})
+            if live["state"] in HALTED:
+                self.show({"t": f"{live['kind']}.{live['state']}", "id": live["id"]})
             mine = live.get("mine") or {}
             for part in mine.get("all", [mine]):
                 if "hold" in part and "order" not in part:
@@ -172,7 +175,7 @@ class Screen:
                 self.claims[command["id"]] = {**command, "again": True}
 
     def status(self) -> str:
-        return f"{self.title} · {self.viewers} viewers · {self.likes} likes · {self.latency()}"
+        return f"{self.title} · {telling.viewers(self.viewers)} · {self.likes} likes · {self.latency()}"
 
     def latency(self) -> str:
         if not self.viewer.seated.is_set():

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from liveroom.tokens import mint
+from tests.contracts import wire
 
 SECRET = "a secret of the tests, long enough for HS256"
 START_SECONDS = 20.0
@@ -190,6 +191,7 @@ class Guest:
         self.socket = socket
         self.welcome = welcome
         self.heard: list[dict[str, Any]] = []
+        self.wrong = [fault for one in [welcome] if (fault := wire.wrong(one))]  # against the published contract
         self.cids = itertools.count(1)
         self.news = asyncio.Event()
         self.closed: int | None = None
@@ -199,7 +201,9 @@ class Guest:
         try:
             async for frame in self.socket:
                 said = json.loads(frame)
-                self.heard += said if isinstance(said, list) else [said]
+                told = said if isinstance(said, list) else [said]
+                self.heard += told
+                self.wrong += filter(None, map(wire.wrong, told))
                 self.news.set()
         except ConnectionClosed:
             pass
@@ -212,6 +216,7 @@ class Guest:
         async with asyncio.timeout(seconds):
             while True:
                 self.news.clear()
+                assert not self.wrong, self.wrong
                 if found := next((one for one in self.heard if wanted(one)), None):
                     return found
                 assert self.closed is None, f"closed with {self.closed} before that came: {self.heard[-5:]}"
@@ -235,7 +240,9 @@ class Guest:
         """Send a command and give its reply, `ok` or `error`."""
         cid = next(self.cids)
         await self.send({"t": kind, "cid": cid, **fields})
-        return await self.wait(lambda m: m.get("cid") == cid, within)
+        reply = await self.wait(lambda m: m.get("cid") == cid, within)
+        assert not (fault := wire.wrong(reply, kind)), fault
+        return reply
 
     async def say(self, text: str, **fields: Any) -> dict[str, Any]:
         return await self.ask("chat.say", text=text, **fields)

@@ -15,7 +15,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from gameplay import moderation
-from gameplay.danmaku import Say
+from gameplay.danmaku import Reply, Say
 from gameplay.likes import Like
 from gameplay.play import Code, Command, HostCommand, OpenRound, Refusal, Role
 from liveroom.menu import ROUNDS
@@ -34,7 +34,6 @@ from liveroom.protocol import (
     Hello,
     HistoryGet,
     Malformed,
-    Meaning,
     Notice,
     PlayAnnounce,
     ProfileSet,
@@ -337,7 +336,7 @@ def test_what_moves_a_round_and_notices_are_the_hosts_and_what_moderates_the_sta
     hosts = {RoomNotice, StreamStart, StreamStop, RetentionWatch, PlayAnnounce, moderation.Settings}
     hosts |= {kind for kind in COMMANDS if issubclass(kind, OpenRound | HostCommand)}
     assert {kind for kind in COMMANDS if kind.needs is Role.HOST} == hosts
-    staff = {kind for kind in COMMANDS if issubclass(kind, moderation.ForStaff)}
+    staff = {Reply, *(kind for kind in COMMANDS if issubclass(kind, moderation.ForStaff))}
     assert {kind for kind in COMMANDS if kind.needs is Role.MODERATOR} == staff
     assert {kind.needs for kind in COMMANDS} == {Role.HOST, Role.MODERATOR, Role.VIEWER}
     assert {kind for play in ROUNDS.values() for kind in (play.opens, *play.turns)} <= hosts
@@ -350,7 +349,7 @@ NO, YES = False, True
 
 def test_every_error_has_its_status_and_says_whether_to_try_again():
     assert {
-        Code(name): Meaning(http, retryable)
+        Code(name): (http, retryable)
         for names, http, retryable in [
             ("BAD_MESSAGE UNKNOWN_COMMAND", 400, NO),
             ("BAD_TOKEN", 401, NO),
@@ -367,7 +366,7 @@ def test_every_error_has_its_status_and_says_whether_to_try_again():
             ("INTERNAL", 500, YES),
         ]
         for name in names.split()
-    } == ERRORS
+    } == {code: (meaning.http, meaning.retryable) for code, meaning in ERRORS.items()}
     assert ERRORS.keys() == set(Code)
 
 

@@ -114,6 +114,26 @@ def watch(
     run_watch(server(url, token, data), room, name, limit, role.value)
 
 
+@app.command(rich_help_panel=RUN)
+def top(
+    url: Annotated[
+        list[str] | None, typer.Option(help="A node; may be given several times. Left out: what --data keeps.")
+    ] = None,
+    every: Annotated[float, typer.Option(parser=duration, metavar="TIME", help="Between two looks.")] = 2,
+    limit: Seconds = None,
+    token: Token = None,
+    data: Data = None,
+) -> None:
+    """Show how nodes and rooms do, until q is pressed; into a pipe, once. LIVEROOM_METRICS_TOKEN opens /metrics."""
+    from liveroom.top import run_top
+
+    if every <= 0:
+        raise typer.BadParameter("--every takes more than 0 seconds")
+    urls: list[str | None] = [*dict.fromkeys(url)] if url else [None]
+    good = run_top([server(one, token, data) for one in urls], every, limit)
+    raise typer.Exit(0 if good else REFUSED)
+
+
 @app.command(rich_help_panel=DATA)
 def replay(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or BililiveRecorder XML, gzipped or not.")],

@@ -4,7 +4,6 @@ from liveroom.client.backoff import pause_s
 from liveroom.client.clock import Clock
 from liveroom.client.closes import (
     CUT,
-    After,
     BadToken,
     Banned,
     Closed,
@@ -20,6 +19,7 @@ from liveroom.client.link import Message, socket_url, unpacked
 from liveroom.client.news import Place
 from liveroom.client.replies import Unanswered
 from liveroom.client.viewer import Viewer
+from liveroom.protocol import After
 
 __all__ = [
     "CUT",

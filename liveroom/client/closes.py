@@ -1,38 +1,22 @@
-"""How a connection ends: what each close code asks of the client, and the exception that names it."""
+"""How a connection ends: what each code asks of this client, and the exception that names it."""
 
 from __future__ import annotations
 
-from enum import Enum
+from liveroom.protocol import CLOSES, After
 
 CUT = 1006  # RFC 6455: the connection ended without a close frame
-
-
-class After(Enum):
-    """What a close code asks of the client."""
-
-    RESUME = "reconnect"
-    ANEW = "reconnect without resume"
-    BACK_OFF = "reconnect, but later"
-    NEW_TOKEN = "fetch a new token and reconnect once"
-    STOP = "stay away"
-
-
-CLOSES = {
+REFUSED: dict[int, After] = {
     408: After.RESUME,  # the two refused handshakes that are worth another try
     429: After.RESUME,
     1000: After.STOP,
-    1007: After.STOP,
-    1009: After.STOP,
-    4003: After.ANEW,
-    4429: After.BACK_OFF,
-    4500: After.NEW_TOKEN,
 }
+ASKED = REFUSED | {int(code): ending.after for code, ending in CLOSES.items()}
 
 
 def after(code: int) -> After:
     """Unknown codes: 45xx and refused handshakes are final, all others are worth another try."""
     final = 4500 <= code < 4600 or 400 <= code < 500
-    return CLOSES.get(code, After.STOP if final else After.RESUME)
+    return ASKED.get(code, After.STOP if final else After.RESUME)
 
 
 class Closed(Exception):

@@ -11,7 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from liveroom.client.closes import CUT, After, Closed, Unreachable, after, closed
+from liveroom.client.closes import CUT, Closed, Unreachable, after, closed
+from liveroom.protocol import After
 
 Message = dict[str, Any]
 

@@ -12,10 +12,11 @@ import msgspec
 
 from liveroom.client.backoff import BackOff
 from liveroom.client.clock import Clock
-from liveroom.client.closes import CUT, After, Closed, NoRoom, Unreachable, after, closed
+from liveroom.client.closes import CUT, Closed, NoRoom, Unreachable, after, closed
 from liveroom.client.link import Link, Message, socket_url
 from liveroom.client.news import News, Place
 from liveroom.client.replies import Replies, Unanswered
+from liveroom.protocol import After
 
 JOIN_SECONDS = 10
 PUSHES = 10_000  # waiting to be read; the oldest is dropped for a newer one

@@ -9,6 +9,7 @@ import re
 from collections import deque
 
 from liveroom.commands import Desk
+from liveroom.counts import LATE, Heard, Spread
 from liveroom.door import Door
 from liveroom.gateway.viewer import Viewer
 from liveroom.settings import Settings
@@ -35,7 +36,9 @@ class Gateway:
         self.wheels: deque[set[Viewer]] = deque(set() for _ in range(SPOKES))
         self.connections: set[Viewer] = set()
         self.draining = False
-        self.cuts = 0
+        self.heard = Heard()
+        self.told = door.hub.told
+        self.late = Spread(LATE)  # a turn of the wheel, in seconds: the loop was busy with something else
 
     def viewer(self) -> Viewer:
         self.wheels.rotate(1)
@@ -60,8 +63,10 @@ class Gateway:
         spokes = list(self.wheels)
         while True:
             for wheel in spokes:
+                due = self.loop.time() + 1 / SPOKES
                 await asyncio.sleep(1 / SPOKES)
                 now, room_s = self.loop.time(), self.clock.now_ms() / 1000
+                self.late.note(max(0.0, now - due))
                 for viewer in list(wheel):
                     viewer.sweep(now, room_s)
 

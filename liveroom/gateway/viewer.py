@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from gameplay.play import Command, Role
 from gameplay.text import shown
 from liveroom.asked import Asked
+from liveroom.counts import CLIENT, LOST
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import send
 from liveroom.limits import too_fast
@@ -34,6 +35,7 @@ from liveroom.protocol import (
     JSON,
     JSON_CODEC,
     MOST_IN,
+    OF_CONNECTION,
     AuthRefresh,
     BadFrame,
     Bye,
@@ -164,6 +166,8 @@ class Viewer(asyncio.Protocol):
         self.gateway.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closing:
+            self.gateway.heard.closes[LOST] += 1
         self.open = False
         self.closing = True
         self.wheel.discard(self)
@@ -192,6 +196,8 @@ class Viewer(asyncio.Protocol):
         protocol.receive_data(data)
         events = protocol.events_received()
         self.frames += len(events)
+        self.gateway.heard.frames += len(events)
+        self.gateway.heard.bytes += len(data)
         if self.frames > MOST_FRAMES:
             return self.break_off("too many frames a second")
         for event in events:
@@ -209,10 +215,16 @@ class Viewer(asyncio.Protocol):
                     self.transport.write(data)
             else:
                 self.closing, self.open = True, False
+                self.gateway.heard.closes[self.ended_by()] += 1
                 self.why = "close"
                 self.leave()
                 self.transport.close()
                 self.abort_soon()
+
+    def ended_by(self) -> int | str:
+        """Who the core says has ended it: the client, or we because of what he sent."""
+        sent = self.protocol.close_sent
+        return CLIENT if sent is None or self.protocol.close_rcvd_then_sent else sent.code
 
     def hear_farewell(self, data: bytes) -> None:
         """We closed: the answer ends the connection, everything else is too late."""
@@ -230,6 +242,7 @@ class Viewer(asyncio.Protocol):
     def shake_hands(self, request: Request) -> None:
         response = self.judged(request)
         self.transport.write(response.serialize())
+        self.gateway.heard.handshakes[response.status_code] += 1
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self.closing = True
             self.transport.close()
@@ -295,14 +308,17 @@ class Viewer(asyncio.Protocol):
 
     def heed(self, spoken: Spoken | Malformed) -> None:
         if isinstance(spoken, Malformed):
+            self.gateway.heard.refusals[spoken.refusal.code] += 1
             self.answer(encode(refusal_reply(spoken.refusal, spoken.cid)))
         elif isinstance(spoken, Hello):
             self.greet(spoken)
         elif self.room is None:
             self.gone(Close.PROTOCOL_ERROR, "say hello, and wait for the welcome")
         else:
-            asked = Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer)
-            if isinstance(spoken, AuthRefresh | ProfileSet):
+            heard = self.gateway.heard
+            heard.commands[type(spoken)] += 1
+            asked = Asked(self, self.room, spoken, self.gateway.clock.now_ms(), self.answer, heard.refusals)
+            if isinstance(spoken, OF_CONNECTION):
                 self.change(asked, spoken)
             else:
                 self.gateway.desk.obey(asked)
@@ -328,7 +344,7 @@ class Viewer(asyncio.Protocol):
         if self.transport.get_write_buffer_size() > self.gateway.settings.cut_bytes + self.allowance:
             self.cut()
         else:
-            send(self, body)
+            self.gateway.told.alone(send(self, body))
 
     # -- who it is --
 
@@ -378,6 +394,8 @@ class Viewer(asyncio.Protocol):
         if self.closing:
             return
         self.closing, self.open = True, False
+        self.gateway.heard.closes[code] += 1
+        log.debug("closed", code=int(code), room=self.wants)
         self.why = WHY.get(code, "conn_error")
         self.leave()
         if not self.transport.is_closing():
@@ -403,7 +421,6 @@ class Viewer(asyncio.Protocol):
         """The hub found more waiting than usually may wait."""
         if self.transport.get_write_buffer_size() <= self.gateway.settings.cut_bytes + self.allowance:
             return False
-        self.gateway.cuts += 1
         self.gone(Close.TOO_SLOW, "too slow; come back and resume")
         return True
 
@@ -439,7 +456,6 @@ class Viewer(asyncio.Protocol):
             self.allowance = 0
         if self.stalled >= self.gateway.settings.stalled_sweeps:
             self.allowance = 0
-            self.gateway.cuts += 1
             self.gone(Close.TOO_SLOW, "too slow; come back and resume")
         elif now >= self.next_ping:
             self.next_ping = now + self.gateway.settings.ping_seconds * self.gateway.jitter()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
-from msgspec import UNSET, DecodeError, Meta, Raw, Struct, ValidationError, json
+from msgspec import UNSET, DecodeError, Raw, ValidationError, json
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
@@ -16,16 +17,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gameplay.moderation import BANNED, Sanctions, binding
-from gameplay.play import Code, Millis, Refusal, Role
+from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
 from liveroom.audience import NO_STREAM, Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
+from liveroom.counts import Heard
+from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.moderation import Moderation
-from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, RoomId, encode, read_command, refusal_reply
+from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
@@ -42,23 +45,6 @@ HOLD = re.compile(r"h_[a-z0-9_]{1,60}")
 MOST_BODY = 16 * 1024
 ANSWER_SECONDS = 5
 STALE_SECONDS = 4  # room time older than that is no longer trusted
-
-
-class NewRoom(Struct, frozen=True, forbid_unknown_fields=True):
-    id: RoomId
-    title: Annotated[str, Meta(min_length=1, max_length=80)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")] = ""
-
-
-class Payment(Struct, frozen=True, forbid_unknown_fields=True):
-    """``paid_at`` in epoch milliseconds, by the shop's clock."""
-
-    payment_id: Annotated[str, Meta(min_length=1, max_length=128)]
-    paid_at: Millis = 0
-
-
-class Why(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Refused(Exception):
@@ -90,6 +76,7 @@ class Api:
         moderation: Moderation,
         ids: Ids,
         leaving: Callable[[], bool],
+        heard: Heard,
     ) -> None:
         self.tokens = tokens
         self.clock = clock
@@ -103,25 +90,29 @@ class Api:
         self.moderation = moderation
         self.ids = ids
         self.leaving = leaving
+        self.heard = heard
 
     def routes(self) -> list[Route]:
-        table: list[tuple[str, str, Endpoint]] = [
-            ("POST", "/v1/rooms", self.create),
-            ("GET", "/v1/rooms", self.everything),
-            ("GET", "/v1/rooms/{room}", self.read),
-            ("POST", "/v1/rooms/{room}/close", self.close),
-            ("POST", "/v1/rooms/{room}/commands", self.command),
-            ("GET", "/v1/rooms/{room}/rounds/{id}", self.round),
-            ("GET", "/v1/rooms/{room}/rounds/{id}/proof", self.proof),
-            ("POST", "/v1/rooms/{room}/holds/{hold}/confirm", self.confirm),
-            ("POST", "/v1/rooms/{room}/holds/{hold}/cancel", self.release),
-            ("GET", "/v1/rooms/{room}/retention", self.retention),
-            ("GET", "/v1/rooms/{room}/bans", self.bans),
-            ("GET", "/v1/rooms/{room}/reports", self.reports),
-            ("GET", "/livez", self.livez),
-            ("GET", "/readyz", self.readyz),
-        ]
-        return [Route(path, answered(endpoint), methods=[method]) for method, path, endpoint in table]
+        return [Route(call.path, self.counted(call), methods=[call.method]) for call in CALLS]
+
+    def counted(self, call: Call) -> Endpoint:
+        for status in (200, 500, 503):
+            self.heard.requests[call.path, status] += 0  # told before the first
+        endpoint = answered(partial(self.serve, call))
+
+        async def answer(request: Request) -> Response:
+            response = await endpoint(request)
+            self.heard.requests[call.path, response.status_code] += 1
+            return response
+
+        return answer
+
+    async def serve(self, call: Call, request: Request) -> Response:
+        """The endpoint of that name, for who may ask it."""
+        if call.who and call.whose != "body":
+            request.state.claims = self.claims_for(request, request.path_params.get("room", "*"), call.who)
+        endpoint: Endpoint = getattr(self, call.name)
+        return await endpoint(request)
 
     # -- who asks --
 
@@ -151,19 +142,17 @@ class Api:
         title = shown(new.title)
         if not title:
             raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "title"}, "the title is empty"))
-        made = await self.rooms.create(new.id, title, new.currency, self.ids.new(self.clock.now_ms()))
+        made = await self.rooms.create(new.id, title, new.currency or "", self.ids.new(self.clock.now_ms()))
         if isinstance(made, Refusal):
             raise Refused(made)
         info, fresh = made
         return reply(await self.described(info), 201 if fresh else 200)
 
     async def everything(self, request: Request) -> Response:
-        self.claims_for(request, "*", Role.SERVICE)
         return reply({"rooms": [await self.described(info) for info in await self.rooms.everything()]})
 
     async def read(self, request: Request) -> Response:
         room = request.path_params["room"]
-        self.claims_for(request, room, Role.VIEWER)
         view = await self.rooms.look(room)
         if view is None:
             raise Refused(NO_SUCH_ROOM)
@@ -177,20 +166,21 @@ class Api:
 
     async def close(self, request: Request) -> Response:
         room = request.path_params["room"]
-        claims = self.claims_for(request, room, Role.HOST)
-        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), claims.sub)
+        closer: Claims = request.state.claims
+        told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), closer.sub)
         if isinstance(told, Refusal):
             raise Refused(told)
         return reply({"t": "ok", "id": room, "state": "closed"})
 
     async def command(self, request: Request) -> Response:
         room_id = request.path_params["room"]
-        claims = self.claims_for(request, room_id, Role.MODERATOR)
+        claims: Claims = request.state.claims
         try:
             command = read_command(await body_of(request))
         except BadFrame:
             raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
         if isinstance(command, Malformed):
+            self.heard.refusals[command.refusal.code] += 1
             return refused(command.refusal, None if command.cid is UNSET else command.cid)
         if (key := request.headers.get("Idempotency-Key")) and command.idem is UNSET:
             if len(key) > 64:
@@ -200,7 +190,9 @@ class Api:
         name, person = shown(claims.name) or claims.sub, self.person(room, claims.sub)
         caller = Caller(claims.sub, name, Role(claims.role), person, claims.level, claims.locale)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.desk.obey(Asked(caller, room, command, self.clock.now_ms(), answer.set_result, always=True))
+        self.heard.commands[type(command)] += 1
+        now, refusals = self.clock.now_ms(), self.heard.refusals
+        self.desk.obey(Asked(caller, room, command, now, answer.set_result, refusals, always=True))
         async with asyncio.timeout(ANSWER_SECONDS):
             body = await asyncio.shield(answer)
         return as_response(body)
@@ -223,8 +215,7 @@ class Api:
     async def round(self, request: Request) -> Response:
         """A round, live or over, with the caller's own part."""
         room, round_id = request.path_params["room"], request.path_params["id"]
-        claims = self.claims_for(request, room, Role.VIEWER)
-        told = await self.chronicle.told(room, round_id, claims.sub)
+        told = await self.chronicle.told(room, round_id, request.state.claims.sub)
         if told is None:
             raise Refused(NO_SUCH_ROUND)
         return reply(told)
@@ -242,8 +233,10 @@ class Api:
     async def retention(self, request: Request) -> Response:
         """How long viewers stay and how many are here, of the stream that runs, or of the last."""
         room = request.path_params["room"]
-        self.claims_for(request, room, Role.HOST)
-        report = await self.audience.report(room)
+        which = request.query_params.get("stream")
+        if which not in (None, "last"):
+            raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "stream"}, "stream is 'last', or left out"))
+        report = await self.audience.report(room, last=which == "last")
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)
@@ -262,8 +255,7 @@ class Api:
 
     async def staff_of(self, request: Request) -> Sanctions:
         """Whoever asks is of the room's staff, and not banned from it; its sanctions."""
-        room = request.path_params["room"]
-        claims = self.claims_for(request, room, Role.MODERATOR)
+        room, claims = request.path_params["room"], request.state.claims
         if await self.rooms.look(room) is None:
             raise Refused(NO_SUCH_ROOM)
         _, sanctions = await self.moderation.docket.read(room)
@@ -287,7 +279,6 @@ class Api:
 
     def hold_of(self, request: Request) -> tuple[str, str]:
         room, hold = request.path_params["room"], request.path_params["hold"]
-        self.claims_for(request, room, Role.SERVICE)
         if not HOLD.fullmatch(hold):
             raise Refused(NO_SUCH_HOLD)
         return room, hold
@@ -370,7 +361,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it
         except Exception:
-            log.exception("a request failed", path=request.url.path)
+            log.exception("a request failed", route=request.scope["route"].path)
             return refused(Refusal(Code.INTERNAL, message="an error of the server; it is logged there"))
 
     return answer

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Callable
 from importlib.resources import files
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import ValidationError, convert
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gameplay.play import Code, HoldId, Refusal, Role
+from gameplay.play import Code, Refusal, Role
 from liveroom.http.api import answered, body_as, done, refused, reply
+from liveroom.http.calls import PAY, TOKEN, Basket
 from liveroom.protocol import RoomId
 from liveroom.settings import Settings
 from liveroom.till import Till
@@ -29,14 +30,6 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
-
-
-class Basket(Struct, frozen=True, forbid_unknown_fields=True):
-    """``fail``: the payment does not go through."""
-
-    room: RoomId
-    hold: HoldId
-    fail: bool = False
 
 
 def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[Route]:
@@ -72,14 +65,16 @@ def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[R
         return done(await till.confirm(basket.room, basket.hold, f"demo-{basket.hold}", int(now_s() * 1000)))
 
     return [
-        Route("/dev/token", token),
-        Route("/dev/pay", answered(pay), methods=["POST"]),
+        Route(TOKEN.path, token),
+        Route(PAY.path, answered(pay), methods=[PAY.method]),
         Route("/", page("index.html")),
         Route("/page.js", page("page.js")),
         Route("/rounds.js", page("rounds.js")),
         Route("/sale.js", page("sale.js")),
         Route("/audience.js", page("audience.js")),
         Route("/staff.js", page("staff.js")),
+        Route("/cohorts.js", page("cohorts.js")),
+        Route("/coming.js", page("coming.js")),
         Route("/card.js", page("card.js")),
         Route("/verify.js", page("verify.js")),
         Route("/page.css", page("page.css")),

@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -115,15 +115,17 @@ async def opening(at: URL, engine: AsyncEngine) -> AsyncIterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What the database said, in one line."""
+    """What the database said, in one line; not where that may quote what was to be written."""
     said = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DataError | IntegrityError) or type(error) is StatementError:
+        return type(said).__name__
     return " ".join(str(said).split()) or type(said).__name__
 
 
 def engine_of(at: URL, *, read_only: bool = False) -> AsyncEngine:
     """Connections made as we want them. Raises LedgerTrouble where the driver is not installed."""
     if file_of(at):
-        engine = create_async_engine(at)
+        engine = create_async_engine(at, hide_parameters=True)  # in what is logged of a failure
         wishes = [f"busy_timeout={BUSY_MS}"]
         wishes += ["query_only=ON"] if read_only else ["journal_mode=WAL", "synchronous=FULL"]
         event.listen(engine.sync_engine, "connect", lambda connection, _: prepare(connection, wishes))
@@ -132,7 +134,7 @@ def engine_of(at: URL, *, read_only: bool = False) -> AsyncEngine:
     patience: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": ANSWER_SECONDS}
     patience |= {"server_settings": {"default_transaction_read_only": "on"}} if read_only else {}
     try:
-        return create_async_engine(at, connect_args=patience, pool_pre_ping=True)
+        return create_async_engine(at, connect_args=patience, pool_pre_ping=True, hide_parameters=True)
     except ModuleNotFoundError:
         raise LedgerTrouble("a ledger on PostgreSQL needs asyncpg: pip install 'liveroom[postgres]'") from None
 

@@ -49,6 +49,7 @@ class Recorder:
         self.again_seconds = again_seconds
         self.statements = Statements(engine.dialect.name)
         self.lag = 0  # facts that waited at the last look and are not recorded yet
+        self.recorded = 0  # facts
         self.healthy = True  # the ledger took the last facts
         self.warned: set[str] = set()
 
@@ -75,7 +76,9 @@ class Recorder:
             return False
         self.back()
         await self.outbox.done({shard: [place for place, _ in facts] for shard, facts in taken.items()})
-        self.lag -= sum(map(len, taken.values()))
+        done = sum(map(len, taken.values()))
+        self.recorded += done
+        self.lag -= done
         return self.lag > 0
 
     async def record(self, taken: Taken) -> None:
@@ -103,9 +106,9 @@ class Recorder:
             if row["what"] not in self.warned:
                 self.warned.add(row["what"])
                 log.warning(
-                    "a fact cannot be read and is kept aside in the table unread; do nodes of different versions run?",
+                    "a fact cannot be read and is kept aside in the table unread, which says why;"
+                    " do nodes of different versions run?",
                     what=row["what"],
-                    why=row["why"],
                 )
 
     def away(self, error: BaseException) -> None:

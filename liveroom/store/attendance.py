@@ -158,11 +158,11 @@ class Attendance:
         names = [at.stream, keys.sweeps(at.shard)]
         return list(await scripts.call(self.redis, "stream", names, [room, id_, title, by, int(at_ms), word]))
 
-    async def stream(self, room: str) -> StreamNow | None:
-        """The stream that runs, else the last; None where nobody has been."""
+    async def stream(self, room: str, *, last: bool = False) -> StreamNow | None:
+        """The stream that runs, else the one that ended last; only that with ``last``. None where there was none."""
         found: Any = await self.redis.hgetall(keys_of(room, self.shards).stream)
         said = {name.decode(): value.decode() for name, value in found.items()}
-        if "id" in said:
+        if "id" in said and not last:
             return StreamNow(said["id"], int(said["start"]), 0, said["title"], said["by"])
         if "last" in said:
             about = said.get("last_title", ""), said.get("last_by", "")

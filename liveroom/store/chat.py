@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import UNSET, Raw
 from redis.asyncio import Redis
 
-from gameplay.moderation import ON_A_HOST, Delete, Deleted, Pinned, Settings, Unpinned, told
+from gameplay.danmaku import Pinned
+from gameplay.moderation import ON_A_HOST, Delete, Deleted, Settings, Unpinned, told
 from gameplay.play import Code, Refusal
 from liveroom.comments import find
 from liveroom.protocol import encode

@@ -7,6 +7,8 @@ from collections import deque
 
 from redis.asyncio import Redis
 
+from liveroom.counts import ROUND_TRIP, Spread
+
 PROBES = 8
 
 
@@ -18,6 +20,7 @@ class Clock:
         self.probes: deque[tuple[float, float]] = deque(maxlen=PROBES)  # (round trip, offset), ms
         self.probed_at = 0.0  # monotonic seconds; 0 never
         self.latest = 0.0
+        self.round_trips = Spread(ROUND_TRIP)  # of all probes, in seconds
 
     def now_ms(self) -> float:
         """Milliseconds since the epoch by the room's clock; never goes back."""
@@ -42,5 +45,6 @@ class Clock:
             self.probes.clear()  # the server's clock was set, or it is another server
             self.latest = 0.0
         self.probes.append((round_trip, offset))
+        self.round_trips.note(round_trip / 1000)
         self.offset_ms = min(self.probes)[1]
         self.probed_at = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import sample
 from gameplay.play import Refusal
+from liveroom.counts import ROUND_TRIP, Spread
 from liveroom.hub import next_tick, passed, phase_of
 from liveroom.limits import Bucket, Rate
 from liveroom.protocol import encode
@@ -125,6 +127,8 @@ class Crowd:
         self.rooms: dict[str, Outgoing] = {}
         self.ready: list[Outgoing] = []
         self.wake = asyncio.Event()
+        self.shown = self.left_out = 0  # comments that were let through; the latter are over the room's budget
+        self.took = Spread(ROUND_TRIP)  # to publish what was ready, in seconds
 
     def say(self, room: str, window: float, comment: Comment) -> None:
         if self.deaf():
@@ -175,6 +179,7 @@ class Crowd:
             await self.wake.wait()
             self.wake.clear()
             blobs = [self.blob(out) for out in self.take()]
+            began = time.perf_counter()
             try:
                 async with asyncio.timeout(self.seconds):
                     answers = await scripts.run(self.redis, [blob.call for blob in blobs])
@@ -186,6 +191,7 @@ class Crowd:
             else:
                 for blob, answer in zip(blobs, answers, strict=True):
                     settle(blob, answer)
+            self.took.note(time.perf_counter() - began)
 
     def take(self) -> list[Outgoing]:
         taken, self.ready = self.ready, []
@@ -206,6 +212,8 @@ class Crowd:
         comments, out.waiting = out.waiting, []
         fresh = [comment for comment in comments if not comment.again]
         shown = sample(fresh, self.free_places(out, fresh, now / 1000), random.sample)
+        self.shown += len(shown)
+        self.left_out += len(fresh) - len(shown)
         seen = set(shown)
         hidden = [comment for comment in comments if comment not in seen]
         return Blob(out, shown, hidden, ("say", *self.arguments(out, shown, hidden, now)))

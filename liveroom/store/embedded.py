@@ -63,7 +63,7 @@ class Embedded:
         self.socket = self.folder / "valkey.sock"
         self.lock: int | None = None
         self.child: subprocess.Popen[bytes] | None = None
-        self.starts = 0
+        self.starts = self.restarts = 0
 
     @property
     def url(self) -> str:
@@ -134,6 +134,7 @@ class Embedded:
             before = self.starts
             self.try_to_run()
             if self.starts > before:
+                self.restarts += 1
                 log.warning("the embedded server was started again")
 
     def stop(self) -> None:

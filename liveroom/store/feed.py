@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gameplay.danmaku import Pinned
 from gameplay.likes import Total
-from gameplay.moderation import Deleted, Pinned, Reported, Set, Unpinned
+from gameplay.moderation import Deleted, Reported, Set, Unpinned
 from liveroom.comments import read_head
 from liveroom.hub import Hub
 from liveroom.menu import KINDS
@@ -135,7 +136,8 @@ class Feed:
         self.postman = Postman(hub, rounds, seconds, spawn)
         self.fresh = False  # the truth answered the last check
         self.live_fresh = True
-        self.repairs = 0
+        self.fills = self.resets = 0  # rooms brought up to date from their log, or from a snapshot
+        self.failures = {"truth": 0, "live": 0}  # checks that were not answered
 
     # -- holding --
 
@@ -367,7 +369,7 @@ class Feed:
 
     async def fill(self, room: Room) -> None:
         """Read what pub/sub lost."""
-        self.repairs += 1
+        self.fills += 1
         for event in await self.rooms.log(room.info.id, room.seq, self.hub.limits.resume_events):
             if event.seq == room.seq + 1:
                 self.take_event(room, event)
@@ -380,7 +382,7 @@ class Feed:
         view = await self.rooms.look(room.info.id)
         if view is None:
             return
-        self.repairs += 1
+        self.resets += 1
         room.board = EMPTY
         self.hang(room, view)
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
@@ -430,6 +432,7 @@ class Feed:
             async with asyncio.timeout(self.seconds):
                 await look
         except (RedisError, OSError, TimeoutError) as error:
+            self.failures[which] += 1
             if before:
                 log.warning("Redis does not answer; viewers stay and are told to try later", server=which,
                             why=str(error) or "timeout")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from gameplay.play import Code, Refusal
+from liveroom.counts import ROUND_TRIP, Spread
 from liveroom.store.scripts import NoRoom
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ class Gatherer(Generic[Gate, Row, Answer]):
         self.seconds = seconds
         self.spawn = spawn
         self.crash = crash
+        self.took = Spread(ROUND_TRIP)  # a call, in seconds
         self.queues: dict[Gate, list[tuple[Row, Callable[[Answer | Refusal], None]]]] = {}
 
     def add(self, gate: Gate, row: Row, end: Callable[[Answer | Refusal], None]) -> None:
@@ -77,6 +80,7 @@ class Gatherer(Generic[Gate, Row, Answer]):
 
     async def hand_in(self, gate: Gate, rows: list[Row]) -> Sequence[Answer | Refusal] | Refusal:
         """What is not answered in time is not sent again here: whoever sent it decides."""
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self.seconds):
                 answers = await self.call(gate, rows)
@@ -85,5 +89,7 @@ class Gatherer(Generic[Gate, Row, Answer]):
         except Exception:
             log.exception("what was gathered could not be handed in", gate=str(gate))
             return UNKNOWN
+        finally:
+            self.took.note(time.perf_counter() - began)
         self.crash("after_lua")
         return answers

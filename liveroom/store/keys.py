@@ -283,8 +283,8 @@ class Keys(NamedTuple):
         return self._of("batches")
 
     def cells(self, stream: str) -> str:
-        """LIVE hash: sessions of a stream by cell, see ``cells.py``."""
-        return self._of(f"cells:{stream}")
+        """LIVE hash: sessions of a stream by cell, see ``tally.py``."""
+        return self._of(f"tally:{stream}")
 
     def visitors(self, stream: str) -> str:
         """LIVE HyperLogLog: distinct viewers of a stream."""

@@ -16,7 +16,7 @@ from liveroom.store.scripts import Word
 
 MOST = 20_000  # of a room
 AT_ONCE = 500  # put back with one call
-TOO_MANY = Refusal(Code.TRY_LATER, {"max": MOST}, "the room has too many bans and mutes: lift some", retryable=False)
+TOO_MANY = Refusal(Code.TRY_LATER, {}, "the room has too many bans and mutes: lift some", retryable=False)
 SANCTION_REFUSALS = {**REFUSALS, -6: ON_A_HOST, -7: TOO_MANY}
 
 read_sanction = json.Decoder(Sanction).decode

@@ -19,7 +19,7 @@ from liveroom.store import keys, scripts
 from liveroom.store.attendance import EMPTY_MS, Attendance
 from liveroom.store.keys import keys_of
 from liveroom.store.presence import Presence
-from tests.audience.tally import ENDS, ONE
+from tests.audience.tally import ENDS, ONE, PACKED, read
 
 SHARDS = 1
 GRACE = 10_000
@@ -230,8 +230,7 @@ class Stage:
         )
 
     async def cells(self, stream: str) -> dict[str, int]:
-        fields, _ = await self.nodes[0][0].counted(self.room, stream)
-        return {name.decode(): int(number) for name, number in fields.items()}
+        return read((await self.nodes[0][0].counted(self.room, stream))[0])
 
     async def distinct(self, stream: str) -> dict[str, int]:
         return (await self.nodes[0][0].counted(self.room, stream))[1]
@@ -261,7 +260,7 @@ class Stage:
             sums = Counter[str]()
             for name, number in cells.items():
                 kind = name.partition(":")[0]
-                sums[kind] += number // ONE if kind in "DPOB" else number
+                sums[kind] += number // ONE if kind in PACKED else number
                 if kind == "D":
                     sums["T"] += number // ONE * ms(ENDS[int(name.rpartition(":")[2])]) + number % ONE
             ours = [one for one in sessions.values() if one["stream"] == stream]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from struct import iter_unpack, pack
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from liveroom.cells import EDGES
 from liveroom.retention import Curve, stay_curve
 from liveroom.sessions import Floats
-from liveroom.tally import Tally, tally_of
+from liveroom.tally import CHUNK, Tally, tally_of
 
 TENTH, COHORT, SECOND = 10_000, 300_000, 1000
-ONE = 1 << 36  # a session, in a counter that has the ms behind the start of its cell below it
+PACKED = "DPXOBJL"  # kinds that are counted in chunks of cells
+ONE = 1 << 44  # a session in such a cell, here; below it are the ms behind its start
 ENDS = EDGES.tolist()
 
 
@@ -39,7 +41,7 @@ def behind(ms: int) -> int:
 
 
 def tenth(ms: int) -> int:
-    return max(0, ms // TENTH) * 10
+    return max(0, ms // TENTH)
 
 
 def cells_of(stays: Iterable[Stay]) -> dict[str, int]:
@@ -48,20 +50,46 @@ def cells_of(stays: Iterable[Stay]) -> dict[str, int]:
     for start, span, why, cohort in stays:
         found["sessions"] += 1
         found[f"M:{start // COHORT}"] += 1
-        found[f"J:{tenth(start)}"] += 1
+        found[f"J::{tenth(start)}"] += ONE
         if span is None:
-            found[f"O:{cohort}:{tenth(start)}"] += ONE + start - tenth(start) * SECOND
+            found[f"O:{cohort}:{tenth(start)}"] += ONE + start % TENTH
         else:
             found["watch"] += span
-            found[f"L:{tenth(start + span)}"] += 1
+            found[f"L::{tenth(start + span)}"] += ONE
             found[f"D:{cohort}:{place(span)}"] += ONE + behind(span)
             found[f"R:{why or 'close'}"] += 1
             found[f"C:{start // COHORT}:{span // COHORT}"] += 1
     return {name: n for name, n in found.items() if n}
 
 
+def fields(cells: Mapping[str, int]) -> dict[bytes, bytes]:
+    """As Redis keeps them."""
+    found = {name.encode(): str(n).encode() for name, n in cells.items() if name[0] not in PACKED or ":" not in name}
+    chunks: dict[str, list[int]] = {}
+    for name, n in cells.items():
+        if name[0] in PACKED and ":" in name:
+            of, _, place_ = name.rpartition(":")
+            chunks.setdefault(f"{of}:{int(place_) // CHUNK}", [0] * CHUNK)[int(place_) % CHUNK] = n
+    packed = {name: b"".join(pack(">IQ", n // ONE, n % ONE) for n in chunk) for name, chunk in chunks.items()}
+    return found | {name.encode(): blob for name, blob in packed.items()}
+
+
+def read(kept: Mapping[bytes, bytes]) -> dict[str, int]:
+    """What Redis keeps, as the same cells."""
+    found: dict[str, int] = {}
+    for name, value in kept.items():
+        of, _, chunk = name.decode().rpartition(":")
+        if of[:1] not in PACKED or not of:
+            found[name.decode()] = int(value)
+            continue
+        for place_, (n, behind_) in enumerate(iter_unpack(">IQ", value)):
+            if n or behind_:
+                found[f"{of}:{int(chunk) * CHUNK + place_}"] = n * ONE + behind_
+    return found
+
+
 def tally(cells: Mapping[str, int]) -> Tally:
-    return tally_of({name.encode(): str(n).encode() for name, n in cells.items()})
+    return tally_of(fields(cells))
 
 
 def exact_curve(stays: Sequence[Stay], now: int) -> Curve:

@@ -13,7 +13,7 @@ import pytest
 from liveroom.cells import CELLS, Counts, cell_of
 from liveroom.live_report import HIDDEN, live_report
 from liveroom.logrank import beyond, logrank
-from tests.audience.tally import Stay, cells_of, tally
+from tests.audience.tally import Stay, cells_of, fields
 
 DATA = Path(__file__).parents[3] / "shared/data/km_reference"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="needs the recorded streams beside the checkout")
@@ -99,7 +99,7 @@ def test_where_nothing_is_compared_nothing_is_said(parts: list[Counts]) -> None:
 
 def said(stays: list[Stay]) -> dict[str, Any]:
     nobody = dict.fromkeys(("", "light", "medium", "heavy"), 0)
-    return live_report(tally(cells_of(stays)), nobody, START, START + 10**6, 0)
+    return live_report(fields(cells_of(stays)), nobody, START, START + 10**6, 0)
 
 
 def test_sources_that_stay_differently_differ() -> None:

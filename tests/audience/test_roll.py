@@ -14,7 +14,7 @@ from liveroom.store.embedded import Embedded
 from liveroom.store.keys import keys_of
 from liveroom.store.server import client
 from tests.audience.roll import EMPTY_MS, EPOCH, GRACE, LEASE, Found, Stage, turned_clock
-from tests.audience.tally import Stay, cells_of
+from tests.audience.tally import ONE, Stay, cells_of
 
 Play = Callable[[Callable[[Stage], Coroutine[Any, Any, None]]], None]
 
@@ -224,6 +224,25 @@ def test_who_is_back_within_the_grace_is_back_though_his_node_says_so_a_tick_lat
     play(show)
 
 
+def test_word_that_comes_behind_the_end_of_a_stream_begins_no_other(play: Play):
+    async def show(stage: Stage) -> None:
+        await stage.start()
+        node = stage.nodes[0][0]
+        node.came(stage.room, "ann", "")
+        await stage.wait(100)
+        await stage.stop()
+        await node.flush()
+        assert (await node.turn_stream(stage.room, "", "", "", stage.now)) == [2]
+        node.came(stage.room, "bob", "", stage.now + 1)
+        await stage.wait(100)
+        await node.flush()
+        now = await node.stream(stage.room)
+        assert now is not None
+        assert (now.end, now.by) == (0, "")
+
+    play(show)
+
+
 def test_batches_of_two_nodes_may_come_in_any_order(play: Play):
     async def show(stage: Stage) -> None:
         await stage.join("ann", 0)
@@ -294,7 +313,7 @@ def test_who_came_after_his_node_was_last_heard_of_was_here_for_no_time(play: Pl
         moves: Counter[int] = Counter()
         for name, n in cells.items():
             if name[:2] in ("J:", "L:"):
-                moves[int(name[2:])] += n if name[0] == "J" else -n
+                moves[int(name[3:])] += n if name[0] == "J" else -n
         viewers = [sum(n for at, n in moves.items() if at <= t) for t in sorted(moves)]
         assert min(viewers) >= 0
         assert sum(moves.values()) == 0
@@ -468,7 +487,7 @@ def test_more_than_the_first_eleven_sources_are_others(play: Play):
         await stage.note()
         (stream,) = stage.streams
         cells = await stage.cells(stream)
-        counted = {name.split(":")[1]: n >> 36 for name, n in cells.items() if name.startswith("O:")}
+        counted = {name.split(":")[1]: n // ONE for name, n in cells.items() if name.startswith("O:")}
         assert counted == {**{f"source{n}": 1 for n in range(11)}, "source0": 2, "other": 2}
 
     play(show)

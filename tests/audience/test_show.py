@@ -252,6 +252,10 @@ def test_who_stays_after_a_stream_attends_the_one_that_then_begins_by_itself(hou
                 said = await report_when(a, room, lambda said: said["stream"]["live"] and said["sessions"] == 2)
                 assert said["stream"]["implicit"]
                 assert said["online"]["now"] == 2
+                path = f"/v1/rooms/{room}/retention"
+                over = await asyncio.to_thread(a.http, "GET", f"{path}?stream=last", None, token(room, "host"))
+                assert (over[1]["stream"]["live"], over[1]["stay"]["n"]) == (False, 2)
+                assert (await asyncio.to_thread(a.http, "GET", f"{path}?stream=2", None, token(room, "host")))[0] == 400
 
     asyncio.run(show())
 

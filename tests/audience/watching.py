@@ -22,8 +22,8 @@ def seconds() -> float:
     return time.time()
 
 
-def open_node(house: House, **settings: object) -> Node:
-    return house.node(**{**SETTINGS, **settings})
+def open_node(house: House, *flags: str, **settings: object) -> Node:
+    return house.node(*flags, **{**SETTINGS, **settings})
 
 
 async def ask(node: Node, room: str, role: str = "host") -> tuple[int, Any]:

@@ -1,10 +1,11 @@
 // The audience, for hosts: how long people stay and how many are here, as curves that move, and the stream's two buttons.
-import { button, make, p } from './card.js';
+import { button, draw, make, number, p } from './card.js';
+import { joiners, sources } from './cohorts.js';
 const PLAYS = { lottery: 'Draw', quiz: 'Quiz', sprint: 'Likes', count: 'Count', sale: 'Sale' }, UNSURE = ['LOST', 'TRY_LATER', 'INTERNAL'];
 const WIDE = 344, LEFT = 38, RIGHT = 8, FEW = 30, LEAST_MS = 1000; // LEAST_MS: a second press of Start is no Stop
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 const NUMBERS = ['Here now', 'UV', 'PCU', 'Sessions', 'Median stay', 'Average stay', 'Bounce'];
-// `page`: { send, hint, me() }. `report`: the newest retention.live. `stream`: as events and reports tell it. `plays` by id: when each opened.
+// `page`: { send, hint, me(), now() }. `report`: the newest retention.live. `stream`: as events and reports tell it. `plays` by id: when each opened.
 let page, report, stream, changed = -LEAST_MS, turned = 0, unsure = null, asked = false, ended = '';
 const plays = new Map(), parts = {}, $ = id => document.getElementById(id), hosting = () => ['host', 'service'].includes(page.me().role);
 
@@ -29,6 +30,10 @@ export const ON = {
     if (old || (report && m.stream.id === report.stream.id && m.now < report.now)) return; // made before what the room was told since
     [report, stream, turned] = [m, { ...m.stream, start: m.start }, 0]; show();
   },
+  'rhythm.hint'({ minutes, level, leaves }) {
+    parts.rhythm.hidden = level === 'fine'; parts.rhythm.className = level;
+    say(parts.rhythm, `Nothing has happened for ${Math.floor(minutes)} minutes${leaves ? `; ${leaves} left in the last one` : ''}.`);
+  },
   'stream.started'({ id, title, ts }) { [stream, turned] = [{ id, title, live: true, implicit: false, start: ts }, ts]; ended = ''; turn(); },
   'stream.stopped'({ id, ts }) { [stream, turned] = [{ ...stream, id, live: false }, ts]; ended = id; turn(); },
 };
@@ -39,6 +44,15 @@ function mark(kind, id, { opens_at, item, prize, question, keyword }) {
 }
 // The stream: begun and ended here, or elsewhere
 function turn() { [changed, unsure] = [performance.now(), null]; show(); }
+function announcing() { // a play to come, counted down for everybody
+  const what = make('input', { ariaLabel: 'What is coming', placeholder: 'Coming up: the draw…', maxLength: 80, autocomplete: 'off' });
+  const minutes = make('input', { ...number(5, 600), ariaLabel: 'In how many minutes' });
+  const onsubmit = event => {
+    event.preventDefault();
+    if (what.value.trim()) page.send({ t: 'play.announce', what: what.value.trim(), at: Math.round(page.now() + minutes.value * 60000) }, r => { if (r.t === 'ok') what.value = ''; else page.hint(r); });
+  };
+  return make('form', { onsubmit }, what, minutes, make('button', { className: 'plain' }, 'min: announce'));
+}
 function ask(command) { // again, when it perhaps arrived, is the same intention
   if (asked || performance.now() - changed < LEAST_MS) return;
   const same = unsure && unsure.t === command.t && unsure.title === command.title, sent = same ? unsure : { ...command, idem: `${Math.random()}` };
@@ -50,17 +64,18 @@ function ask(command) { // again, when it perhaps arrived, is the same intention
 }
 function build() {
   const { title } = Object.assign(parts, {
-    words: make('span', {}), state: p(''), title: make('input', { ariaLabel: 'Title of the stream', placeholder: 'Title, if any', maxLength: 80, autocomplete: 'off' }),
+    words: make('span', {}), state: p(''), rhythm: make('p', { hidden: true, role: 'status' }), title: make('input', { ariaLabel: 'Title of the stream', placeholder: 'Title, if any', maxLength: 80, autocomplete: 'off' }),
     stop: button('Stop the stream', () => ask({ t: 'stream.stop' }), { className: 'plain', hidden: true }),
-    numbers: NUMBERS.map(() => [make('dd', {}), make('small', {})]), stay: draw('svg', { role: 'img' }), online: draw('svg', { role: 'img' }) });
+    numbers: NUMBERS.map(() => [make('dd', {}), make('small', {})]), stay: draw('svg', { role: 'img' }), online: draw('svg', { role: 'img' }), map: draw('svg', { role: 'img' }), sources: make('p', { hidden: true }) });
   const onsubmit = event => { event.preventDefault(); ask({ t: 'stream.start', title: title.value.trim() }); };
   parts.form = make('form', { onsubmit }, title, make('button', {}, 'Start the stream'));
   const keys = [['settled', 'settled'], ['band', '95 %'], ['few', `under ${FEW}`], ['open', 'not settled yet']];
   const legend = make('span', { className: 'keys' }, keys.map(([className, words]) => make('i', { className }, words)));
   const figure = (words, more, svg) => make('figure', {}, make('figcaption', {}, make('b', {}, words), more), svg);
-  $('audience').append(make('summary', {}, make('b', {}, 'Audience'), parts.words), make('div', {}, parts.state, parts.form, parts.stop),
+  parts.more = figure('Who joined in the same five minutes: the share still here', null, parts.map);
+  $('audience').append(make('summary', {}, make('b', {}, 'Audience'), parts.words), make('div', {}, parts.state, parts.rhythm, parts.form, parts.stop, announcing()),
     make('dl', {}, NUMBERS.map((words, i) => make('div', {}, make('dt', {}, words), parts.numbers[i]))),
-    figure('Share that stays, by time since joining', legend, parts.stay), figure('Viewers, by time of the stream', null, parts.online));
+    figure('Share that stays, by time since joining', legend, parts.stay), figure('Viewers, by time of the stream', null, parts.online), parts.sources, parts.more);
   $('audience').open = matchMedia('(min-width: 761px)').matches; $('audience').ontoggle = show;
   show();
 }
@@ -97,15 +112,9 @@ function show() {
     [average ? clock(stay.rmst) : '–', average ? `of the first ${clock(stay.rmst_seconds)}` : `under ${FEW} came`],
     [stay.bounce === null ? '–' : percent(stay.bounce), 'within 3 s']];
   parts.numbers.forEach(([value, note], i) => { say(value, `${values[i][0]}`); say(note, values[i][1] ?? ''); });
-  stays(report); watches(report);
+  stays(report); watches(report); sources(parts.sources, report, clock); parts.more.hidden = !joiners(parts.map, report, clock);
 }
 // Charts: `x` and `y` from what is measured to where it is drawn
-function draw(tag, is, ...inside) {
-  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(is)) node.setAttribute(name, value);
-  node.append(...inside);
-  return node;
-}
 function frame(long, most, top, high) {
   const round = value => Math.round(value * 10) / 10, foot = top + high;
   return { long, most, top, foot, x: t => round(LEFT + ((WIDE - LEFT - RIGHT) * t) / long), y: v => round(foot - (high * v) / most) };

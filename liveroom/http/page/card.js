@@ -13,3 +13,9 @@ export function list(rows, more) { // rows are [words, whether that is me]
   return [make('ol', {}, rows.map(([words, mine]) => make('li', { className: mine ? 'good' : '' }, mine ? `${words} (you)` : words))), more && p(more)];
 }
 export const number = (defaultValue, max, more) => ({ type: 'number', min: 1, max, defaultValue, ...more });
+export function draw(tag, is, ...inside) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(is)) node.setAttribute(name, value);
+  node.append(...inside);
+  return node;
+}

@@ -1,5 +1,6 @@
 // One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
 import * as audience from './audience.js';
+import * as coming from './coming.js';
 import * as rounds from './rounds.js';
 import * as staff from './staff.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
@@ -94,6 +95,7 @@ const ON = {
     document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); staff.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
+  'play.announced': m => coming.hear(m, now),
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
   'chat.sampled'({ shown, total }) { flash('sampled', `showing ${shown} of ${total} comments/s`, 2500); },
   'chat.mentioned'(m) { // the comment itself is usually on its way and knows more
@@ -207,7 +209,7 @@ function pour() {
 $('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
-audience.start({ send, hint, me: () => me });
+audience.start({ send, hint, now, me: () => me });
 staff.start({ send, hint, flash, now, me: () => me, token: () => token, room, forget });
 rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

@@ -284,7 +284,7 @@ function show(r) { // only what changed is made anew, and the keyboard stays whe
   tick();
 }
 function tick() {
-  for (const node of $('rounds').querySelectorAll('time')) {
+  for (const node of document.querySelectorAll('#rounds time, #coming time')) {
     const s = Math.ceil((node.dataset.until - page.now()) / 1000), two = x => `${Math.floor(x)}`.padStart(2, '0');
     const hours = s < 3600 ? '' : `${Math.floor(s / 3600)}:`, minutes = hours ? two((s / 60) % 60) : Math.floor(s / 60);
     const words = s > 0 ? `${hours}${minutes}:${two(s % 60)}` : node.dataset.then;

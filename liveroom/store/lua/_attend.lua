@@ -1,21 +1,20 @@
 -- Shared: who attends a room, as sessions: the open ones as records, all of them counted in cells.
 
-local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 10487
--- Cells of sessions count them in units of this, and below it add up the ms by which each lies behind the cell's start.
-local ONE = 2 ^ 36
+local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 11219
+-- Cells lie side by side, so many in one field: of each how many it counts, and by how many ms those lie behind its start.
+local CHUNK, CELL, CELL_BYTES = 32, ">I4I8", 12
+local BLANK = string.rep("\0", CELL_BYTES * CHUNK)
 -- Who came back within the grace may be told of so much later.
 local LATE_MS = 1000
 
 -- The cell of a stay, as ``cells.py`` has them, and the ms by which it lies behind the cell's start.
 local function cell_of(ms)
-    if ms < 60000 then
+    if ms < 600000 then
         return math.floor(ms / 1000), ms % 1000
-    elseif ms < 600000 then
-        return 60 + math.floor((ms - 60000) / 5000), ms % 5000
     elseif ms < 3600000 then
-        return 168 + math.floor((ms - 600000) / 10000), ms % 10000
+        return 600 + math.floor((ms - 600000) / 5000), ms % 5000
     end
-    local cell = 468 + math.floor((ms - 3600000) / 60000)
+    local cell = 1200 + math.floor((ms - 3600000) / 60000)
     return math.min(cell, LAST_CELL), cell > LAST_CELL and 59999 or ms % 60000
 end
 
@@ -23,7 +22,7 @@ end
 local function open_roll(at, about)
     local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end")
     return { at = at, about = about, now = about.now, id = is[1] or nil, start = tonumber(is[2] or "0"),
-        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {}, counts = {} }
+        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {}, counts = {}, cells = {} }
 end
 
 local function begin_stream(roll, id, start, title, by)
@@ -44,25 +43,62 @@ local function end_stream(roll, ends)
     end
 end
 
+local function part_of(whole, name)
+    local part = whole[name] or {}
+    whole[name] = part
+    return part
+end
+
 -- Gathered, for many who come at once are counted in the same few cells; `close_roll` writes them.
 local function count(roll, stream, field, n)
-    local fields = roll.counts[stream] or {}
-    roll.counts[stream] = fields
+    local fields = part_of(roll.counts, stream)
     fields[field] = (fields[field] or 0) + n
+end
+
+local function count_in(roll, stream, kind, cohort, cell, n, behind)
+    local field = kind .. ":" .. cohort .. ":" .. math.floor(cell / CHUNK)
+    local place = part_of(part_of(part_of(roll.cells, stream), field), cell % CHUNK)
+    place[1], place[2] = (place[1] or 0) + n, (place[2] or 0) + n * behind
+end
+
+-- A field with cells changed in some places.
+local function changed(blob, places)
+    local at, parts = 1, {}
+    for place = 0, CHUNK - 1 do
+        if places[place] then
+            local start = place * CELL_BYTES + 1
+            local n, behind = struct.unpack(CELL, blob, start)
+            table.insert(parts, string.sub(blob, at, start - 1))
+            table.insert(parts, struct.pack(CELL, n + places[place][1], behind + places[place][2]))
+            at = start + CELL_BYTES
+        end
+    end
+    return table.concat(parts) .. string.sub(blob, at)
 end
 
 local function write_counts(roll)
     for stream, fields in pairs(roll.counts) do
         for field, n in pairs(fields) do
-            if n ~= 0 and redis.call("HINCRBY", roll.at.cells .. stream, field, n) == 0 then
+            if n ~= 0 then
+                redis.call("HINCRBY", roll.at.cells .. stream, field, n)
+            end
+        end
+    end
+    for stream, fields in pairs(roll.cells) do
+        for field, places in pairs(fields) do
+            local blob = changed(redis.call("HGET", roll.at.cells .. stream, field) or BLANK, places)
+            if blob == BLANK then
                 redis.call("HDEL", roll.at.cells .. stream, field)
+            else
+                redis.call("HSET", roll.at.cells .. stream, field, blob)
             end
         end
     end
 end
 
+-- The ten seconds of the stream in which something lies.
 local function tenth(start, ms)
-    return math.max(0, math.floor((ms - start) / 10000)) * 10
+    return math.max(0, math.floor((ms - start) / 10000))
 end
 
 -- The first few sources of viewers have curves of their own.
@@ -89,14 +125,14 @@ end
 
 -- Who is here, by when he came.
 local function count_here(roll, session, n, kind)
-    local behind = session.start - session.origin - session.bucket * 1000
-    count(roll, session.stream, kind .. ":" .. session.source .. ":" .. session.bucket, n * (ONE + behind))
+    local behind = session.start - session.origin - session.bucket * 10000
+    count_in(roll, session.stream, kind, session.source, session.bucket, n, behind)
 end
 
 -- Away, perhaps for good: counted beside the others, and taken back when that is known.
 local function count_away(roll, session, n)
     local cell, behind = cell_of(session.ends - session.start)
-    count(roll, session.stream, "P:" .. session.source .. ":" .. cell, n * (ONE + behind))
+    count_in(roll, session.stream, "P", session.source, cell, n, behind)
     count_here(roll, session, n, "B")
 end
 
@@ -108,16 +144,16 @@ local function finish(roll, viewer, session, event, ends)
         count_away(roll, session, -1)
     else
         session.watch = session.watch + math.max(0, ends - session.since)
-        count(roll, stream, "L:" .. tenth(session.origin, ends), 1)
+        count_in(roll, stream, "L", "", tenth(session.origin, ends), 1, 0)
     end
     count_here(roll, session, -1, "O")
     if event == 1 then
-        count(roll, stream, "D:" .. cohort .. ":" .. cell, ONE + behind)
+        count_in(roll, stream, "D", cohort, cell, 1, behind)
         count(roll, stream, "R:" .. (session.why == "" and "close" or session.why), 1)
         count(roll, stream, "C:" .. math.floor((session.start - session.origin) / COHORT_MS) .. ":"
             .. math.floor(span / COHORT_MS), 1)
     else
-        count(roll, stream, "X:" .. cohort .. ":" .. cell, 1)
+        count_in(roll, stream, "X", cohort, cell, 1, behind)
     end
     count(roll, stream, "watch", math.floor(session.watch))
     redis.call("HDEL", roll.at.sessions, viewer)
@@ -163,6 +199,9 @@ local function join(roll, viewer, node, source, came)
         finish(roll, viewer, session, 1, session.ends)
         session = nil
     end
+    if not session and not roll.id and came <= roll.last_end then
+        return -- word of it comes behind the end of the stream: that begins no other
+    end
     if not session then
         session, fresh = set_out(roll, viewer, source, came), true
     end
@@ -176,7 +215,7 @@ local function join(roll, viewer, node, source, came)
             count_away(roll, session, -1)
         end
         session.since = math.max(came, session.ends)
-        count(roll, session.stream, "J:" .. tenth(session.origin, session.since), 1)
+        count_in(roll, session.stream, "J", "", tenth(session.origin, session.since), 1, 0)
         redis.call("ZREM", roll.at.pending, viewer)
     end
     table.insert(session.nodes, node)
@@ -210,7 +249,7 @@ local function leave(roll, viewer, node, heard, why, rtt)
     session.nodes = left
     if #left == 0 then
         session.watch = session.watch + math.max(0, session.ends - session.since)
-        count(roll, session.stream, "L:" .. tenth(session.origin, session.ends), 1)
+        count_in(roll, session.stream, "L", "", tenth(session.origin, session.ends), 1, 0)
         count_away(roll, session, 1)
         redis.call("ZADD", roll.at.pending, session.ends + roll.about.grace + LATE_MS, viewer)
     end
