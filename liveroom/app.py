@@ -42,11 +42,12 @@ from liveroom.http import dev, metrics
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
-from liveroom.judge import Judge, nothing_blocked
+from liveroom.judge import Judge
 from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
 from liveroom.logs import begin_logs, log_surprise
+from liveroom.matching import Matcher
 from liveroom.menu import BELLS
 from liveroom.metrics import Parts, exposition
 from liveroom.moderation import Moderation
@@ -78,6 +79,7 @@ from liveroom.store.server import WeakServer, client, inspect
 from liveroom.store.warden import Warden
 from liveroom.till import Till
 from liveroom.tokens import Tokens
+from liveroom.wordfile import BadWords, WordFile
 
 log = structlog.get_logger()
 
@@ -98,7 +100,12 @@ class Node:
     """One process: its rooms, its viewers, and what it knows of Redis."""
 
     def __init__(
-        self, settings: Settings, urls: tuple[str, str], engine: AsyncEngine, tasks: asyncio.TaskGroup
+        self,
+        settings: Settings,
+        urls: tuple[str, str],
+        engine: AsyncEngine,
+        tasks: asyncio.TaskGroup,
+        words: WordFile | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         truth, live = urls
@@ -236,7 +243,7 @@ class Node:
             self.entrance,
             {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **self.moderation.verbs},
             self.attendance,
-            Judge(settings, nothing_blocked),
+            Judge(settings, Matcher(words)),
             Review(settings, self.clock.now_ms),
             chat,
             self.spawn,
@@ -414,13 +421,14 @@ def serve(settings: Settings, *, show: bool = False) -> int:
     listener: socket.socket | None = None
     try:
         listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
+        words = WordFile(Path(settings.word_list)) if settings.word_list else None
         if not settings.redis:
             embedded = Embedded(Path(settings.data))
             embedded.start()
             settings = replace(settings, redis=embedded.url)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(live(settings, listener, embedded, show))
-    except (NoServer, WeakServer, PortTaken, LedgerTrouble) as error:
+            runner.run(live(settings, listener, embedded, words, show))
+    except (NoServer, WeakServer, PortTaken, LedgerTrouble, BadWords) as error:
         sys.stderr.write(f"liveroom: {error}\n")
         return 2
     finally:
@@ -431,7 +439,9 @@ def serve(settings: Settings, *, show: bool = False) -> int:
     return 0
 
 
-async def live(settings: Settings, listener: socket.socket, embedded: Embedded | None, show: bool) -> None:
+async def live(
+    settings: Settings, listener: socket.socket, embedded: Embedded | None, words: WordFile | None, show: bool
+) -> None:
     """The life of a node: check Redis, start the tasks, serve, drain, end."""
     urls = (settings.redis, settings.live_redis or settings.redis)
     for url in dict.fromkeys(urls):
@@ -444,12 +454,14 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
     url = base_url(listener)
     asyncio.get_running_loop().set_exception_handler(log_surprise)
     async with asyncio.TaskGroup() as tasks:
-        node = Node(settings, urls, engine, tasks)
+        node = Node(settings, urls, engine, tasks, words)
         node.embedded = embedded
         await prepare(node)
         running = node.start()
         if embedded is not None:
             running.append(tasks.create_task(lasting(embedded.keep)))
+        if words is not None:
+            running.append(tasks.create_task(lasting(words.keep)))
         known: list[Server] = []
         config = uvicorn.Config(
             node.web(known),

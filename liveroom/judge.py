@@ -22,10 +22,6 @@ SHADOWED = Refusal(Code.WORD_BLOCKED, message="shown to its author alone")
 BLOCKED = Refusal(Code.WORD_BLOCKED, message="a word in it is not allowed here")
 
 
-def nothing_blocked(text: str, words: Sequence[str], locale: str) -> str | None:
-    return None
-
-
 class Judge:
     """Judges comments in the order of the rules; only what is accepted counts."""
 

@@ -29,6 +29,7 @@ from gameplay.moderation import (
 )
 from gameplay.play import Command, Refusal, Role
 from gameplay.text import shown
+from gameplay.wordlist import room_words
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
 from liveroom.comments import find, read_head
 from liveroom.ids import Ids
@@ -80,6 +81,8 @@ class Moderation:
 
     async def set_chat(self, asked: Asked) -> Done:
         command: Any = asked.command
+        if command.words and isinstance(unfit := room_words(command.words), Refusal):
+            return unfit
         return fields(await self.chat.set(self.order(asked), command))
 
     async def delete(self, asked: Asked) -> Done:

@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     connections: Positive = 5  # per viewer and room
 
     # moderation
+    word_list: str = ""  # a file of words that no comment may hold; it is read again when it changes
     review_url: str = ""  # asked about each comment before the room sees it; empty: nobody is asked
     review_secret: str = ""  # signs what is posted there; `whsec_…` as in Standard Webhooks, or any text
     review_seconds: Seconds = 0.5  # an answer is waited for; then the fallback decides

@@ -12,12 +12,6 @@ from tests.house import Guest, House, Node, Plant, guests, join, make_room, retr
 from tests.moderation.test_bans import DEAF, SOON, code, until
 
 OPEN = {"mode": "open", "slow_seconds": 0, "stream_delay_ms": 0}
-WORDS = (  # a matcher like the one that is plugged in: the room's words, as they are
-    "liveroom/judge.py",
-    "    return None\n\n\nclass Judge",
-    "    return next((one for one in words if one in text), None)\n\n\nclass Judge",
-)
-
 
 async def setting(host: Guest, *others: Guest, **settings: Any) -> dict[str, Any]:
     reply = await host.ask("chat.settings", **settings)
@@ -157,11 +151,9 @@ def test_an_entry_counts_although_the_chat_does_not_take_it(pair: list[Node]):
     asyncio.run(show())
 
 
-def test_words_are_matched_after_entries_and_kept_from_the_room(plant: Plant):
-    house = plant(WORDS)
-
+def test_words_are_matched_after_entries_and_kept_from_the_room(pair: list[Node]):
     async def show():
-        here, there = house.node(), house.node()
+        here, there = pair
         room = make_room(here)
         async with guests(join(here, room, "host"), join(there, room)) as (host, ann):
             await setting(host, ann, mode="open", words=["rude"])
@@ -187,6 +179,37 @@ def test_words_are_matched_after_entries_and_kept_from_the_room(plant: Plant):
             assert "rude" not in str([one for one in ann.heard if one["t"] == "chat.settings"])
 
     asyncio.run(show())
+
+
+def test_the_operators_list_holds_in_every_room_for_its_locale_and_is_read_again(house: House):
+    async def show():
+        words = house.data.parent / "words.txt"
+        words.write_text("nasty\n[de]\nfrech\n", "utf-8")
+        node = house.node(word_list=words, chat_rate=50, chat_burst=50)
+        room = make_room(node)
+        async with guests(join(node, room, claims={"locale": "de"}), join(node, room, claims={"locale": "en"})) as (
+            ann,
+            bob,
+        ):
+            assert [code(await one.say("how n4sty")) for one in (ann, bob)] == ["WORD_BLOCKED"] * 2
+            assert [code(await one.say("ganz frech")) for one in (ann, bob)] == ["WORD_BLOCKED", "ok"]
+            words.write_text("awful\n", "utf-8")
+            for n in range(100):
+                if code(await ann.say(f"how awful {n}")) == "WORD_BLOCKED":
+                    break
+                await asyncio.sleep(0.1)
+            assert code(await ann.say("so awful")) == "WORD_BLOCKED"
+            assert code(await ann.say("how nasty")) == "ok"
+            assert "nasty" not in node.said
+
+    asyncio.run(show())
+
+
+def test_a_word_list_that_is_none_is_one_line_at_the_start(house: House):
+    with pytest.raises(AssertionError) as error:
+        house.node(word_list=house.data / "nowhere")
+    assert "liveroom: cannot read the word list" in str(error.value)
+    assert "Traceback" not in str(error.value)
 
 
 def test_a_deaf_node_takes_up_a_mode_and_one_that_forgot_gets_it_back(plant: Plant):
@@ -222,6 +245,7 @@ def test_a_deaf_node_takes_up_a_mode_and_one_that_forgot_gets_it_back(plant: Pla
         ({"mode": "open", "rate": "1"}, "rate"),
         ({"mode": "open", "words": "rude"}, "words"),
         ({"mode": "open", "words": [""]}, "words[0]"),
+        ({"mode": "open", "words": ["fine", "x"]}, "words"),  # one letter is in nearly every comment
         ({"mode": "open", "words": ["x"] * 201}, "words"),
         ({"mode": "open", "stream_delay_ms": 5}, "stream_delay_ms"),
     ],

@@ -19,9 +19,9 @@ import pytest
 from liveroom import signing
 from liveroom.cli.setup import with_secret
 from liveroom.settings import Settings, SettingsError, told
-from tests.house import SECRET, House, Node, Plant, guests, join, make_room
+from tests.house import SECRET, House, Node, guests, join, make_room
 from tests.moderation.test_bans import code
-from tests.moderation.test_modes import WORDS, setting
+from tests.moderation.test_modes import setting
 
 KEY = b"a key of the review, 32 bytes ok"
 REVIEW_SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -273,9 +273,7 @@ def test_who_is_muted_in_the_shadow_notices_nothing_and_nobody_hears_him(pair: l
     asyncio.run(show())
 
 
-def test_blocked_words_may_be_kept_in_the_shadow_too(plant: Plant):
-    house = plant(WORDS)
-
+def test_blocked_words_may_be_kept_in_the_shadow_too(house: House):
     async def show():
         node = house.node(shadow_blocked=True)
         room = make_room(node)
