@@ -51,6 +51,7 @@ from liveroom.matching import Matcher
 from liveroom.menu import BELLS
 from liveroom.metrics import Parts, exposition
 from liveroom.moderation import Moderation
+from liveroom.prompter import Prompter
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
 from liveroom.review import Review
@@ -66,10 +67,13 @@ from liveroom.store.durable import Durability
 from liveroom.store.embedded import Embedded, NoServer, die_with_parent
 from liveroom.store.feed import Feed, remembered
 from liveroom.store.gather import Gatherer
+from liveroom.store.inboxes import Inboxes
 from liveroom.store.keys import SHARDS
 from liveroom.store.likes import Likes
+from liveroom.store.mail import Mail
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
+from liveroom.store.questions import Questions
 from liveroom.store.reports import Reports
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
@@ -141,12 +145,16 @@ class Node:
         self.likes = Likes(self.live, shards, self.name, wait)
         crash = crasher(settings)
         self.rounds = Rounds(self.rooms, self.live, settings.offer_seconds)
+        inboxes = Inboxes(self.rooms, self.live)
         keys = DrawKeys(settings.draw_key or settings.secret)
         self.gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
         docket = Docket(self.rooms)
         self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
+        self.mail = Mail(inboxes, wait, self.spawn_patient)
+        self.questions = Questions(self.live, shards, self.name, wait, self.clock.now_ms)
+        self.prompter = Prompter(self.hub, self.questions, wait, self.clock.now_ms)
         self.rebuilder = Rebuilder(sales, docket, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
@@ -158,7 +166,7 @@ class Node:
             crash=crash,
         )
         self.entrance = Entrance(self.rounds, self.gatherer, keys, self.spawn)
-        self.chronicle = Chronicle(self.rounds, self.archive, keys)
+        self.chronicle = Chronicle(self.rounds, inboxes, self.archive, keys)
         self.referee = Referee(
             self.rounds,
             self.clock,
@@ -202,6 +210,7 @@ class Node:
             self.hub,
             self.rooms,
             self.rounds,
+            inboxes,
             self.live,
             self.clock,
             self.live_clock,
@@ -246,6 +255,8 @@ class Node:
             Judge(settings, Matcher(words)),
             Review(settings, self.clock.now_ms),
             chat,
+            self.mail,
+            self.questions,
             self.spawn,
         )
         self.tokens = Tokens(settings)
@@ -311,6 +322,8 @@ class Node:
             self.attendance.run,
             self.attendance.sweep,
             self.audience.run,
+            self.questions.run,
+            self.prompter.run,
             self.bells.run,
             self.feed.run,
             self.feed.truth_ear.run,
@@ -338,6 +351,8 @@ class Node:
 
     async def aclose(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
+            await self.mail.finish()
+            await self.questions.flush()
             await self.attendance.flush()
             await self.crowd.save()
             for _ in range(LAST_FLUSHES):
@@ -374,8 +389,8 @@ class Node:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
-        more = self.till, self.audience, self.moderation
-        api = Api(self.tokens, self.clock, *parts, *more, self.ids, leaving, self.gateway.heard)
+        asks = self.till, self.audience, self.prompter, self.moderation
+        api = Api(self.tokens, self.clock, *parts, *asks, self.ids, leaving, self.gateway.heard)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
             CORSMiddleware,

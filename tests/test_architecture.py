@@ -34,6 +34,7 @@ TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "fl
 TOP |= {"moderation": "floor", "judge": "floor", "review": "floor", "callout": "floor", "matching": "floor"}
 TOP |= {"params": "protocol", "figures": "protocol"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
+TOP |= {"prompter": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
 TOP |= {"metrics": "app", "logs": "app", "health": "cli", "top": "cli"}
 WORLD = {

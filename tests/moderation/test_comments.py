@@ -247,12 +247,12 @@ def test_a_reply_is_a_comment_and_its_author_is_told(pair: list[Node]):
     asyncio.run(show())
 
 
-def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_and_no_longer(house: House):
+def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_longer(house: House):
     async def show():
         node = house.node(**KEPT_SHORT)
         room = make_room(node)
         async with guests(join(node, room, "host", "h"), join(node, room, sub="ann")) as (host, ann):
-            line, other = await said(ann, "how long?"), await said(ann, "anyone?")
+            line, other, question = [await said(ann, text) for text in ("how long?", "anyone", "what does it cost?")]
             await host.ask("chat.pin", id=line, seconds=60)
             for n in range(4):
                 await said(host, f"line {n}")
@@ -261,6 +261,8 @@ def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_and_no_longer(hou
             assert (await ann.hear("chat.mentioned"))["of"] == line
             assert code(await host.ask("chat.reply", id=other, text="yes")) == "NO_SUCH_COMMENT"
             assert code(await host.ask("chat.pin", id=other, seconds=60)) == "NO_SUCH_COMMENT"
+            assert code(await host.ask("chat.reply", id=question, text="ten")) == "ok"  # it still waits for an answer
+            assert (await ann.hear("chat.mentioned", text="ten"))["of"] == question
             await host.ask("chat.delete", ids=[line])
             assert code(await host.ask("chat.reply", id=line, text="three")) == "NO_SUCH_COMMENT"
 
