@@ -240,7 +240,7 @@ class Node:
             spawn=self.spawn,
         )
         chat, reports = Chat(self.rooms, self.live), Reports(self.live, shards)
-        self.moderation = Moderation(docket, chat, reports, self.ids, self.spawn)
+        self.moderation = Moderation(docket, chat, reports, self.questions, self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,

@@ -143,6 +143,35 @@ def test_a_moderator_deletes_no_hosts_comments_and_nobody_all_of_his_own(pair: l
     asyncio.run(show())
 
 
+def test_what_was_deleted_or_said_by_who_is_banned_waits_for_no_answer(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(
+            join(here, room, "moderator"),
+            join(there, room, sub="ann"),
+            join(there, room, sub="bob"),
+            join(here, room, sub="eve"),
+        ) as (mo, ann, bob, eve):
+            line = await said(ann, "what does it cost?")
+            await said(bob, "how long is shipping?")
+            await said(eve, "which colour is it?")
+            await until(lambda: len(waiting(here, room)) == 3)
+            await mo.ask("chat.delete", ids=[line])
+            assert len(waiting(here, room)) == 2
+            await mo.ask("chat.delete", viewer="bob")
+            assert waiting(here, room) == ["which colour is it?"]
+            await mo.ask("chat.ban", viewer="eve")
+            assert waiting(here, room) == []
+
+    asyncio.run(show())
+
+
+def waiting(node: Node, room: str) -> list[str]:
+    found = node.http("GET", f"/v1/rooms/{room}/questions", token=token(room, "host"))[1]["questions"]
+    return [one["text"] for one in found]
+
+
 # --- pinned ---
 
 
