@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Annotated, Any, Protocol, TypeVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from gameplay.play import Code, Command, Event, Flow, Receipt, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Receipt, Refusal, Role, ViewerId
 from gameplay.text import folded, graphemes, most_marks
 
 MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
-
-CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$(?!\n)")]
 
 
 class NotEntered(Struct, frozen=True):
@@ -44,6 +42,16 @@ class Say(Command, frozen=True, tag="chat.say"):
     mentions: Annotated[tuple[ViewerId, ...], Meta(max_length=5)] = ()
 
 
+class Reply(Command, frozen=True, tag="chat.reply"):
+    """The staff answer a comment, and its author is told."""
+
+    needs = Role.MODERATOR
+    answer = Told
+
+    id: CommentId
+    text: str
+
+
 class Message(Event, frozen=True, tag="chat.message"):
     delivery = "crowd"
 
@@ -55,6 +63,14 @@ class Message(Event, frozen=True, tag="chat.message"):
     text: str
     reply_to: str | UnsetType = UNSET
     mentions: tuple[str, ...] = ()
+
+
+CommentJson = Annotated[Raw, Meta(extra={"shape": Message})]
+
+
+class Pinned(Event, frozen=True, tag="chat.pinned"):
+    comment: CommentJson
+    until: int
 
 
 class Mentioned(Event, frozen=True, tag="chat.mentioned"):
@@ -78,7 +94,7 @@ class Sampled(Event, frozen=True, tag="chat.sampled"):
     total: int
 
 
-PLAY = Flow((Say,), (Message, Mentioned, Sampled))
+PLAY = Flow((Say, Reply), (Message, Mentioned, Sampled, Pinned))
 
 
 class Said(Struct, gc=False):

@@ -169,7 +169,7 @@ class Replaced(RoundEvent, frozen=True, tag="lottery.replaced"):
     lost: int
     out: tuple[str, ...]  # tags
     winners: tuple[Winner, ...]
-    why: Literal["absent", "unclaimed"]
+    why: Literal["absent", "banned", "unclaimed"]
 
 
 class Settled(RoundEvent, frozen=True, tag="lottery.settled"):
@@ -441,8 +441,9 @@ def claims(played: Played[Open], reading: Reading) -> Move:
     """Prizes that nobody took, or whose winners are gone, go to the next; then the lottery is settled."""
     opens, first = played.opens, not played.kept.get("looked")
     asked = opens.claim_seconds is not UNSET
-    if opens.presence and first:
-        lost, why = [one for one in played.kept["holders"] if one[0] not in reading.here], "absent"
+    absent = [one for one in played.kept["holders"] if not is_there(opens, reading, one[0])] if first else []
+    if absent or (opens.presence and first):
+        lost, why = absent, "banned" if all(one[0] in reading.banned for one in absent) else "absent"
     else:
         unclaimed = [one for one in played.kept["holders"] if one[0] not in reading.claims]
         lost, why = [one for one in unclaimed if asked and one[3] + GRACE_MS < reading.now], "unclaimed"
@@ -453,6 +454,11 @@ def claims(played: Played[Open], reading: Reading) -> Move:
     if waiting:
         return Move(to="drawn", keep={"looked": True}, bells={"claims": min(waiting) + BELL_AFTER_CLAIM})
     return Move(to="settled", tell=Settled(len(kept)), bells={"claims": None}, ends=True)
+
+
+def is_there(opens: Open, reading: Reading, viewer: str) -> bool:
+    """Whether he may have a prize: nobody who is banned, and where that was asked for nobody who is gone."""
+    return viewer not in reading.banned and (not opens.presence or viewer in reading.here)
 
 
 def may_claim(played: Played[Open], viewer: str, at: int) -> int | Refusal:
@@ -471,7 +477,7 @@ def may_claim(played: Played[Open], viewer: str, at: int) -> int | Refusal:
 
 def replace(played: Played[Open], reading: Reading, kept: list[Any], lost: list[Any], why: Any) -> Move:
     opens, bench = played.opens, list(played.kept["bench"])
-    able = [one for one in bench if not opens.presence or one[0] in reading.here]
+    able = [one for one in bench if is_there(opens, reading, one[0])]
     coming = [[*one, claim_by(opens, reading.now)] for one in able[: len(lost)]]
     gone = bench.index(able[len(lost) - 1]) + 1 if len(able) >= len(lost) else len(bench)
     prize, given = shown(opens.prize), played.kept["given"]
@@ -545,7 +551,7 @@ PLAY = Round(
     progress=Step(progress, states("open"), frozenset({"fresh"})),
     steps={
         "freeze": Step(freeze, states("closed"), ALL),
-        "claims": Step(claims, states("drawn"), frozenset({"claims", "here"})),
+        "claims": Step(claims, states("drawn"), frozenset({"claims", "here", "banned"})),
     },
     turns={
         Close: closed_by_host("drawn", "settled", follows="freeze"),

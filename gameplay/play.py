@@ -17,6 +17,7 @@ from gameplay.eligible import Eligible
 
 ViewerId = Annotated[str, Meta(min_length=1, max_length=64)]
 CommandId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+CommentId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,32}$(?!\n)")]
 RoundId = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}$(?!\n)")]
 HoldId = Annotated[str, Meta(pattern=r"^h_[a-z0-9_]{1,60}$(?!\n)")]
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # room time, since the epoch
@@ -59,6 +60,12 @@ class Stands(Struct, frozen=True):
     id: str
     state: str
     ver: int
+
+
+class Numbered(Struct, frozen=True):
+    """The number of the event that everybody is told."""
+
+    seq: int
 
 
 class Receipt(Struct, frozen=True):
@@ -272,11 +279,12 @@ class Reading(Struct, frozen=True):
     entries: Sequence[Entry] = ()  # "entries": all; "fresh": behind number ``kept["n"]``
     likes: int = 0  # "likes": of the room
     here: frozenset[str] = frozenset()  # "here": who is in the room
+    banned: frozenset[str] = frozenset()  # "banned": who may not be in it
     claims: Mapping[str, int] = {}  # "claims": who claimed, and when
     series: Mapping[str, Mapping[str, Any]] = {}  # "series": what rounds of its series kept that are not void
 
 
-Reads = Literal["entries", "fresh", "likes", "here", "claims", "series"]
+Reads = Literal["entries", "fresh", "likes", "here", "banned", "claims", "series"]
 
 
 class Move(Struct, frozen=True, kw_only=True):

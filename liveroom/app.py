@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from gameplay.moderation import Sanction
 from gameplay.play import Refusal
 from liveroom.audience import Audience
 from liveroom.chronicle import Chronicle
@@ -41,20 +42,25 @@ from liveroom.http import dev, metrics
 from liveroom.http.api import Api
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
+from liveroom.judge import Judge
 from liveroom.ledger.archive import Archive
 from liveroom.ledger.engine import LedgerTrouble, ledger_url, open_ledger
 from liveroom.ledger.recorder import Recorder
 from liveroom.logs import begin_logs, log_surprise
+from liveroom.matching import Matcher
 from liveroom.menu import BELLS
 from liveroom.metrics import Parts, exposition
+from liveroom.moderation import Moderation
 from liveroom.prompter import Prompter
 from liveroom.rebuild import Rebuilder
 from liveroom.referee import Referee
+from liveroom.review import Review
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings, without_password
 from liveroom.store import scripts
 from liveroom.store.attendance import Attendance
 from liveroom.store.bells import Bells
+from liveroom.store.chat import Chat
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Crowd
 from liveroom.store.durable import Durability
@@ -68,12 +74,16 @@ from liveroom.store.mail import Mail
 from liveroom.store.outbox import Outbox, agree_on_ledger
 from liveroom.store.presence import Presence
 from liveroom.store.questions import Questions
+from liveroom.store.reports import Reports
 from liveroom.store.rooms import Rooms
 from liveroom.store.rounds import Entered, Gate, Place, Rounds, Row
 from liveroom.store.sales import Sales, Shelf, buyers
+from liveroom.store.sanctions import Docket
 from liveroom.store.server import WeakServer, client, inspect
+from liveroom.store.warden import Warden
 from liveroom.till import Till
 from liveroom.tokens import Tokens
+from liveroom.wordfile import BadWords, WordFile
 
 log = structlog.get_logger()
 
@@ -94,7 +104,12 @@ class Node:
     """One process: its rooms, its viewers, and what it knows of Redis."""
 
     def __init__(
-        self, settings: Settings, urls: tuple[str, str], engine: AsyncEngine, tasks: asyncio.TaskGroup
+        self,
+        settings: Settings,
+        urls: tuple[str, str],
+        engine: AsyncEngine,
+        tasks: asyncio.TaskGroup,
+        words: WordFile | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         truth, live = urls
@@ -135,11 +150,12 @@ class Node:
         self.gatherer = Gatherer(self.enter, wait, self.spawn, crash)
         durability = Durability(self.truth, relaxed=settings.durability == "relaxed", seconds=wait)
         sales = Sales(self.rounds, durability, changed=self.remember, wanted=self.rebuild)
+        docket = Docket(self.rooms)
         self.patient: set[asyncio.Task[None]] = set()  # what tries again and again, and must not outlive the node
         self.mail = Mail(inboxes, wait, self.spawn_patient)
         self.questions = Questions(self.live, shards, self.name, wait, self.clock.now_ms)
         self.prompter = Prompter(self.hub, self.questions, wait, self.clock.now_ms)
-        self.rebuilder = Rebuilder(sales, self.archive, self.clock, self.ids, self.spawn_patient)
+        self.rebuilder = Rebuilder(sales, docket, self.archive, self.clock, self.ids, self.spawn_patient)
         self.till = Till(
             sales,
             durability,
@@ -189,6 +205,7 @@ class Node:
             server_ms=self.live_clock.now_ms,
         )
         self.presence.lapsed = self.audience.here_still
+        self.warden = Warden(self.hub, docket, self.banned)
         self.feed = Feed(
             self.hub,
             self.rooms,
@@ -206,6 +223,8 @@ class Node:
             stirred=self.till.latches.stirred,
             begun_anew=self.rebuilder.begun_anew,
             began=self.audience.began,
+            warden=self.warden,
+            erased=self.crowd.erase,
         )
         self.door = Door(
             self.hub,
@@ -214,11 +233,14 @@ class Node:
             self.crowd,
             self.chronicle,
             self.attendance,
+            docket,
             heartbeat_ms=settings.heartbeat_ms,
             connections=settings.connections,
             window_ms=settings.window_ms,
             spawn=self.spawn,
         )
+        chat, reports = Chat(self.rooms, self.live), Reports(self.live, shards)
+        self.moderation = Moderation(docket, chat, reports, self.questions, self.ids, self.spawn)
         self.desk = Desk(
             settings,
             self.clock,
@@ -228,8 +250,11 @@ class Node:
             self.crowd,
             self.likes,
             self.entrance,
-            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs},
+            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **self.moderation.verbs},
             self.attendance,
+            Judge(settings, Matcher(words)),
+            Review(settings, self.clock.now_ms),
+            chat,
             self.mail,
             self.questions,
             self.spawn,
@@ -275,6 +300,10 @@ class Node:
     def seated(self, room: Room, node: str, viewer: str, homes: int, device: str) -> None:
         if node != self.name:
             self.door.seated(room, viewer, homes, device)
+
+    def banned(self, room: Room, ban: Sanction) -> None:
+        """Somebody may no longer be in a room."""
+        self.door.banned(room, ban)
 
     async def listening(self) -> None:
         """Wait a little until both subscriptions stand."""
@@ -360,7 +389,7 @@ class Node:
         """The HTTP application; ``server`` will hold the server, which knows whether it is leaving."""
         leaving = lambda: self.gateway.draining or (bool(server) and server[0].left)  # noqa: E731
         parts = self.hub, self.rooms, self.feed, self.desk, self.chronicle
-        asks = self.till, self.audience, self.prompter
+        asks = self.till, self.audience, self.prompter, self.moderation
         api = Api(self.tokens, self.clock, *parts, *asks, self.ids, leaving, self.gateway.heard)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
@@ -407,13 +436,14 @@ def serve(settings: Settings, *, show: bool = False) -> int:
     listener: socket.socket | None = None
     try:
         listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
+        words = WordFile(Path(settings.word_list)) if settings.word_list else None
         if not settings.redis:
             embedded = Embedded(Path(settings.data))
             embedded.start()
             settings = replace(settings, redis=embedded.url)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(live(settings, listener, embedded, show))
-    except (NoServer, WeakServer, PortTaken, LedgerTrouble) as error:
+            runner.run(live(settings, listener, embedded, words, show))
+    except (NoServer, WeakServer, PortTaken, LedgerTrouble, BadWords) as error:
         sys.stderr.write(f"liveroom: {error}\n")
         return 2
     finally:
@@ -424,7 +454,9 @@ def serve(settings: Settings, *, show: bool = False) -> int:
     return 0
 
 
-async def live(settings: Settings, listener: socket.socket, embedded: Embedded | None, show: bool) -> None:
+async def live(
+    settings: Settings, listener: socket.socket, embedded: Embedded | None, words: WordFile | None, show: bool
+) -> None:
     """The life of a node: check Redis, start the tasks, serve, drain, end."""
     urls = (settings.redis, settings.live_redis or settings.redis)
     for url in dict.fromkeys(urls):
@@ -437,12 +469,14 @@ async def live(settings: Settings, listener: socket.socket, embedded: Embedded |
     url = base_url(listener)
     asyncio.get_running_loop().set_exception_handler(log_surprise)
     async with asyncio.TaskGroup() as tasks:
-        node = Node(settings, urls, engine, tasks)
+        node = Node(settings, urls, engine, tasks, words)
         node.embedded = embedded
         await prepare(node)
         running = node.start()
         if embedded is not None:
             running.append(tasks.create_task(lasting(embedded.keep)))
+        if words is not None:
+            running.append(tasks.create_task(lasting(words.keep)))
         known: list[Server] = []
         config = uvicorn.Config(
             node.web(known),

@@ -30,6 +30,7 @@ class Actor(Protocol):
     role: Role
     person: Person
     level: int
+    locale: str
     device: str
     rtt_ms: float  # of his connection, as the server measured it; 0: not known
 
@@ -45,6 +46,7 @@ class Caller(Struct, gc=False):
     role: Role
     person: Person
     level: int = 0
+    locale: str = ""
     device: str = ""
     rtt_ms: float = 0
 

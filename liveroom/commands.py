@@ -7,25 +7,30 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from msgspec import UNSET, Raw, Struct, json
+from msgspec import UNSET, json, structs
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gameplay.danmaku import Mentioned, Message, Said, Say, repeats, too_much
+from gameplay.danmaku import Mentioned, Message, Reply, Say, too_much
 from gameplay.likes import Like
+from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Code, Command, Refusal
 from gameplay.questions import Asker
 from gameplay.sale import Claim
-from gameplay.text import folded, shown
+from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
+from liveroom.comments import find, read_head
 from liveroom.entrance import Entrance, Outcome
 from liveroom.ids import Ids
+from liveroom.judge import SHADOWED, Judge, resent, take_back
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, Rate, full, too_fast
 from liveroom.menu import ENTERS
 from liveroom.protocol import LONGEST_NOTICE, HistoryGet, InboxAck, Notice, Pong, RoomNotice, ShareAdd, TimePing, encode
-from liveroom.room import Person, Room
+from liveroom.review import DENIED, Review
+from liveroom.room import Room
 from liveroom.settings import Settings
 from liveroom.store.attendance import Attendance
+from liveroom.store.chat import Chat
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
@@ -40,16 +45,6 @@ from liveroom.wall import OnWall
 # How much a viewer takes part; a paid order is the third kind.
 DEEDS = dict.fromkeys([Say, Like, ShareAdd], "light") | dict.fromkeys([*ENTERS, Claim], "medium")
 PENDING_SECONDS = 5  # a like that was begun and not counted may be sent again after that
-
-class Head(Struct, rename={"from_": "from"}):
-    """The part of a comment that history is searched by."""
-
-    id: str
-    from_: str
-
-
-read_head = json.Decoder(Head).decode
-
 
 class Desk:
     """Obeys commands. Synchronous where nothing has to be waited for; the rest is spawned."""
@@ -66,6 +61,9 @@ class Desk:
         entrance: Entrance,
         more: Mapping[type[Command], Callable[[Asked], None]],
         attendance: Attendance,
+        judge: Judge,
+        review: Review,
+        chat: Chat,
         mail: Mail,
         questions: Questions,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -83,9 +81,12 @@ class Desk:
         self.questions = questions
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
-        self.chat_rate = Rate(settings.chat_rate, settings.chat_burst)
+        self.judge = judge
+        self.review = review
+        self.chat = chat
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             Say: self.say,
+            Reply: self.reply,
             Like: self.like,
             TimePing: self.ping,
             HistoryGet: self.history,
@@ -100,6 +101,8 @@ class Desk:
         command, actor = asked.command, asked.actor
         if not actor.role.may(command.needs):
             return asked.refused(Refusal(Code.NOT_ALLOWED, {"needs": command.needs}, f"only for a {command.needs}"))
+        if binding(asked.room.sanctions, "ban", actor.viewer, actor.role, asked.at):
+            return asked.refused(BANNED)
         verb = self.verbs.get(type(command))
         if verb is None:
             return asked.refused(Refusal(Code.UNKNOWN_COMMAND, message="this command needs a WebSocket"))
@@ -135,6 +138,8 @@ class Desk:
         text = shown(command.text)
         if refusal := too_much(text):
             return asked.refused(refusal)
+        if (mute := mute_of(asked)) and not mute.shadow:
+            return asked.refused(muted(mute))
         again = resent(actor.person, command)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
@@ -144,6 +149,30 @@ class Desk:
         if command.idem is UNSET:
             return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
         return self.enter_once(asked, rounds, text, again)
+
+    def reply(self, asked: Asked) -> None:
+        """The staff answer a comment: said like any other, and its author is told."""
+        self.spawn(self.reply_to(asked))
+
+    async def reply_to(self, asked: Asked) -> None:
+        command = asked.command
+        assert isinstance(command, Reply)
+        try:
+            author = await self.author(asked.room, command.id)
+        except (RedisError, OSError, TimeoutError):
+            return asked.refused(TRY_LATER)
+        if author is None:
+            return asked.refused(NO_SUCH_COMMENT)
+        named = () if author == asked.actor.viewer else (author,)
+        said = Say(text=command.text, reply_to=command.id, mentions=named, cid=command.cid, idem=command.idem)
+        return self.say(structs.replace(asked, command=said))
+
+    async def author(self, room: Room, comment: str) -> str | None:
+        """Who made a comment that is still kept, or a question that waits though the room was not shown it."""
+        if found := await self.chat.comment(room, comment):
+            return read_head(found).from_
+        asker = await self.questions.asker(room.info.id, comment)
+        return None if asker is None or comment in room.erased.ids else asker.viewer
 
     def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
         """An entry that may be sent again, while this one is under way or later, here or elsewhere."""
@@ -174,13 +203,43 @@ class Desk:
         """Show a comment to the room; ``outcome`` is what it entered."""
         if outcome.unknown:
             return asked.refused(UNKNOWN)
-        if refusal := self.too_many(asked) if again else self.too_often(asked, folded(text)):
+        refusal = self.too_many(asked) if again else self.judge.judge(asked, text)
+        if refusal is not None and refusal is not SHADOWED:
             return self.unshown(asked, refusal, outcome)
+        message, mute = self.message(asked, text), mute_of(asked)
+        if refusal is SHADOWED or mute is not None:
+            return self.answer_alone(asked, message.id, outcome)
+        comment = self.comment(asked, message, again, outcome)
+        if not self.review.on or asked.actor.staff:
+            return self.show(asked, comment)
+        self.spawn(self.show_if(asked, message, comment, outcome))
+        return None
+
+    async def show_if(self, asked: Asked, message: Message, comment: Comment, outcome: Outcome) -> None:
+        """Show a comment if the review allows it."""
+        refusal = await self.review.judge(asked, message)
+        if refusal is None and (mute := mute_of(asked)):
+            refusal = SHADOWED if mute.shadow else muted(mute)
+        if refusal is None:
+            return self.show(asked, comment)
+        if refusal is SHADOWED or (refusal is DENIED and self.settings.shadow_blocked):
+            return self.answer_alone(asked, message.id, outcome)
+        if not comment.again:
+            take_back(asked)
+        return self.unshown(asked, refusal, outcome)
+
+    def answer_alone(self, asked: Asked, new: str, outcome: Outcome) -> None:
+        """Its author is answered as if all had seen it."""
+        if asked.command.idem is UNSET:
+            return asked.done({"id": new, **outcome.fields})
+        self.spawn(self.remember(asked, outcome.fields, new))
+        return None
+
+    def message(self, asked: Asked, text: str) -> Message:
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
-        new = self.ids.new(asked.at)
-        message = Message(
-            new,
+        return Message(
+            self.ids.new(asked.at),
             int(asked.at),
             actor.viewer,
             actor.name,
@@ -189,13 +248,20 @@ class Desk:
             reply_to=command.reply_to,
             mentions=command.mentions,
         )
+
+    def comment(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> Comment:
+        """A message on its way to the room."""
+        command, actor = asked.command, asked.actor
         answer = self.when_said(asked, message, again, outcome)
-        comment = Comment(new, actor.viewer, encode(message), actor.staff, answer)
+        comment = Comment(message.id, actor.viewer, encode(message), actor.staff, answer)
         comment.again, comment.more = again, encode(outcome.fields) if outcome.fields else b""
         if command.idem is not UNSET:
             comment.once = once_key(self.rooms, asked)
             comment.digest = digest(command)
-        return self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
+        return comment
+
+    def show(self, asked: Asked, comment: Comment) -> None:
+        self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
 
     def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
         """Not shown; but what it entered, it entered."""
@@ -207,28 +273,18 @@ class Desk:
         self.spawn(self.remember(asked, fields))
         return None
 
-    async def remember(self, asked: Asked, fields: dict[str, Any]) -> None:
-        """Sent again, it is not shown either."""
+    async def remember(self, asked: Asked, fields: dict[str, Any], id_: str = "-") -> None:
+        """Sent again, it is not shown either, and answered the same."""
+        key, mine, said = once_key(self.rooms, asked), digest(asked.command).encode(), CommentSaid(id_, encode(fields))
         with suppress(RedisError, OSError, TimeoutError):
-            kept = b"%b - %b" % (digest(asked.command).encode(), encode(fields))
-            await self.live.set(once_key(self.rooms, asked), kept, nx=True, ex=REMEMBER_SECONDS)
-        asked.done(fields)
-
-    def too_often(self, asked: Asked, text: str) -> Refusal | None:
-        """Rate, then duplicates."""
-        person, now, idem = asked.actor.person, asked.at, asked.command.idem
-        if person.said is None:
-            person.said = {}
-        rate = self.chat_rate.shared(person.homes)
-        if person.chat is None:
-            person.chat = full(rate, now / 1000)
-        if not asked.actor.staff and (wait := person.chat.wait(rate, now / 1000)):
-            return too_fast(wait)
-        if repeats(person.said, text, now, self.settings.duplicate_seconds * 1000):
-            return Refusal(Code.DUPLICATE, message="you have just said that")
-        person.said[text] = Said(text, now, "" if idem is UNSET else idem)
-        person.chat.spend()
-        return None
+            kept = b"%b %b %b" % (mine, said.id.encode(), said.more)
+            if not await self.live.set(key, kept, nx=True, ex=REMEMBER_SECONDS):
+                before: Any = await self.live.get(key)
+                theirs, _, answer = (before or kept).partition(b" ")
+                if theirs != mine:
+                    return asked.refused(MISMATCH)
+                said = as_said(answer) or said
+        return asked.done(told_before(said))
 
     def too_many(self, asked: Asked) -> Refusal | None:
         """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
@@ -241,7 +297,7 @@ class Desk:
         def answer(result: CommentSaid | Refusal) -> None:
             if isinstance(result, Refusal):
                 if result is TRY_LATER and not again:
-                    take_back(asked.actor.person, asked.at)
+                    take_back(asked)
                 self.unshown(asked, result, outcome)
             else:
                 self.said(asked, message.text, result)
@@ -255,7 +311,7 @@ class Desk:
         """It is said, now or before: whom it names is told in private too, for the room may not be shown it."""
         command, fields = asked.command, told_before(said)
         assert isinstance(command, Say)
-        if "id" in fields and (command.mentions or command.reply_to is not UNSET):
+        if "id" in fields and (command.mentions or command.reply_to is not UNSET) and not mute_of(asked):
             self.spawn(self.mention(asked, command, text, fields))
         else:
             asked.done(fields)
@@ -388,20 +444,12 @@ def told_before(said: CommentSaid) -> dict[str, Any]:
     return more if said.id == "-" else {"id": said.id, **more}
 
 
-def resent(person: Person, command: Say) -> bool:
-    """The same intention was said here before."""
-    idem = command.idem
-    return idem is not UNSET and any(one.idem == idem for one in (person.said or {}).values())
-
-
-def take_back(person: Person, at: float) -> None:
-    """A comment that was not said costs nothing and may be said again."""
-    if person.said and person.chat:
-        person.said = {text: one for text, one in person.said.items() if one.at != at}
-        person.chat.spend(-1)
+def mute_of(asked: Asked) -> Sanction | None:
+    """The mute that binds him who speaks."""
+    actor = asked.actor
+    return binding(asked.room.sanctions, "mute", actor.viewer, actor.role, asked.at)
 
 
 def author_of(room: Room, comment: str) -> str | None:
-    wanted = f'"id":"{comment}"'.encode()
-    found: Raw | None = next((one for one in reversed(room.chat) if wanted in bytes(one)), None)
+    found = find(reversed(room.chat), comment)
     return None if found is None else read_head(found).from_

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import structlog
 from redis.exceptions import RedisError
 
-from gameplay.play import Role
+from gameplay.moderation import Muted, Reported, Sanction, binding
 from liveroom.chronicle import Chronicle, Mine
-from liveroom.hub import Hub
+from liveroom.hub import Hub, send
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
@@ -21,6 +21,7 @@ from liveroom.store.crowd import Crowd
 from liveroom.store.feed import Feed
 from liveroom.store.postman import Newcomer
 from liveroom.store.presence import Presence
+from liveroom.store.sanctions import Docket
 
 log = structlog.get_logger()
 
@@ -32,7 +33,6 @@ PAUSE_SECONDS = 0.2
 class Joiner(Seat, Protocol):
     """A connection whose token was good and that is not in the room yet."""
 
-    role: Role
     resume: Resume | None
     open: bool
     heard: float  # the loop's time of his last proof of life
@@ -54,6 +54,7 @@ class Door:
         crowd: Crowd,
         chronicle: Chronicle,
         attendance: Attendance,
+        docket: Docket,
         *,
         heartbeat_ms: int,
         connections: int,
@@ -66,6 +67,7 @@ class Door:
         self.crowd = crowd
         self.chronicle = chronicle
         self.attendance = attendance
+        self.docket = docket
         self.heartbeat_ms = heartbeat_ms
         self.connections = connections
         self.window_ms = window_ms
@@ -140,6 +142,7 @@ class Door:
         if room is None or room.info.state != "open":
             return Close.ROOM_GONE, "there is no such room, or it is closed"
         await self.presence.note(room_id)
+        await self.turn_away(room, joiners)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
         parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners}))
@@ -150,6 +153,22 @@ class Door:
             if joiner.open:
                 self.admit_alone(room, joiner, parts.get(joiner.viewer, NOTHING), seq)
         return None
+
+    async def turn_away(self, room: Room, joiners: list[Joiner]) -> None:
+        """Who is banned goes before he is welcomed, whatever this node has heard of it."""
+        staff = {joiner.viewer: joiner.role for joiner in joiners if joiner.staff}
+        bans = await self.docket.bans_of(room.info.id, [joiner.viewer for joiner in joiners], staff)
+        for joiner in joiners:
+            if binding(bans, "ban", joiner.viewer, joiner.role, self.hub.now_ms()):
+                joiner.gone(Close.BANNED, "you are banned from this room")
+
+    def banned(self, room: Room, ban: Sanction) -> None:
+        """Show somebody out of a room, and whoever is on his way in."""
+        ours: list[Seat] = [one for one in self.entering.get(room.info.id, ()) if one.viewer == ban.viewer]
+        person = room.people.get(ban.viewer)
+        for seat in [*ours, *(person.seats if person else ())]:
+            if ban.binds(seat.role, self.hub.now_ms()):
+                seat.gone(Close.BANNED, "you are banned from this room")
 
     def admit_alone(self, room: Room, joiner: Joiner, part: Mine, read: int) -> None:
         """A surprise with one joiner is not the others' trouble."""
@@ -185,7 +204,8 @@ class Door:
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
             behind = self.hub.since(room, seq)
-            welcome = self.welcome(room, joiner, seq, snapshot(room, part.rounds, part.told(room.epoch, seq)))
+            shown = snapshot(room, part.rounds, part.told(room.epoch, seq), self.hub.now_ms())
+            welcome = self.welcome(room, joiner, seq, shown)
         else:
             assert joiner.resume is not None
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
@@ -206,11 +226,20 @@ class Door:
         if part.mail < room.mail:
             self.spawn(self.feed.postman.tell_missed(room, joiner.viewer, part.mail, room.mail))
         joiner.enter(room, person, len(frames))
+        self.remind(room, joiner)
         self.joins += 1
         self.resumes += missed is not None
         self.make_place(room, person, joiner, homes)
         if not (known or joiner.staff or missed is not None):
             self.crowd.join(room.info.id, room.window_ms(self.window_ms), joiner.name)
+
+    def remind(self, room: Room, joiner: Joiner) -> None:
+        """What he is told again at each welcome."""
+        if joiner.staff and room.reports[0]:
+            send(joiner, encode(Reported(*room.reports)))
+        mute = binding(room.sanctions, "mute", joiner.viewer, joiner.role, self.hub.now_ms())
+        if mute and not mute.shadow:
+            send(joiner, encode(Muted(mute.until)))
 
     def welcome(self, room: Room, joiner: Joiner, seq: int, shown: Any) -> bytes:
         viewers = max(room.viewers, self.presence.viewers(room.info.id))

@@ -116,6 +116,7 @@ class Hub:
 
     def show(self, room: Room, comments: list[Raw], total: int) -> None:
         """Comments that were let through, as they come back from Redis, of ``total`` that were accepted."""
+        comments = room.erased.left(comments)
         room.tick.comments.extend(comments)
         room.shown += len(comments)
         room.total += total
@@ -124,6 +125,13 @@ class Hub:
             lean.hear(comments, total - len(comments))
         if comments:
             self.wake(room, back=True)
+
+    def erase(self, room: Room) -> None:
+        """Forget the comments that were deleted, told already or not."""
+        room.tick.comments = room.erased.left(room.tick.comments)
+        left = room.erased.left(room.chat)
+        room.chat.clear()
+        room.chat.extend(left)
 
     def announce(self, room: Room, message: bytes) -> None:
         """Something else of the crowd's: who joined, how many comments were left out."""
@@ -419,6 +427,8 @@ class Hub:
         if room.total > room.shown:
             self.announce(room, encode(Sampled(room.shown, room.total)))
         room.counted = room.shown = room.total = 0
+        for viewer in room.manners.rested(room.spoke, self.now_ms()):
+            del room.spoke[viewer]
         self.beat(room)
 
     def beat(self, room: Room) -> None:

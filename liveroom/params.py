@@ -22,7 +22,16 @@ class Bad(Params, frozen=True, kw_only=True):
 
 
 class Needs(Params, frozen=True, kw_only=True):
+    """``max``: so many comments are pinned already."""
+
     needs: Role | UnsetType = UNSET
+    max: int | UnsetType = UNSET
+
+
+class Blocked(Params, frozen=True, kw_only=True):
+    """``why``: "review", where it was not a word."""
+
+    why: str | UnsetType = UNSET
 
 
 class Standing(Params, frozen=True, kw_only=True):

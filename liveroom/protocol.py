@@ -15,7 +15,7 @@ from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, Validation
 
 from gameplay import PLAYS
 from gameplay.danmaku import Message
-from gameplay.play import Code, Command, Event, Flow, Made, Millis, Refusal, Role, Short
+from gameplay.play import Code, Command, Event, Flow, Made, Millis, Numbered, Refusal, Role, Short
 from liveroom import params
 from liveroom.figures import Report
 
@@ -125,12 +125,6 @@ class Comments(Struct, frozen=True):
     """Oldest first."""
 
     comments: tuple[Message, ...]
-
-
-class Numbered(Struct, frozen=True):
-    """The number of the event that everybody is told."""
-
-    seq: int
 
 
 class Watching(Struct, frozen=True):
@@ -317,6 +311,13 @@ class RoomSettings(Struct, frozen=True):
     mode: str
     slow_seconds: int
     stream_delay_ms: int
+    level: int | UnsetType = UNSET
+    rate: float | UnsetType = UNSET
+
+
+class PinnedNow(Struct, frozen=True):
+    comment: Message
+    until: int
 
 
 class LiveRound(Struct, frozen=True):
@@ -340,7 +341,7 @@ class Snapshot(Struct, frozen=True):
     """All that somebody who comes is shown. ``inbox``: letters that he has not acknowledged."""
 
     chat: tuple[Message, ...]
-    pinned: tuple[dict[str, Any], ...]
+    pinned: tuple[PinnedNow, ...]
     notice: Notice | None
     settings: RoomSettings
     rounds: tuple[LiveRound, ...]
@@ -416,7 +417,7 @@ ERRORS: dict[Code, Meaning] = {
     Code.TEXT_EMPTY: Meaning(422),
     Code.TEXT_TOO_LONG: Meaning(422, params=params.TooLong),
     Code.DUPLICATE: Meaning(422),
-    Code.WORD_BLOCKED: Meaning(422),
+    Code.WORD_BLOCKED: Meaning(422, params=params.Blocked),
     Code.MUTED: Meaning(403, params=params.Until),
     Code.ROOM_MUTED: Meaning(403),
     Code.MEMBERS_ONLY: Meaning(403, params=params.Level),

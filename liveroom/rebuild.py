@@ -1,4 +1,4 @@
-"""What a room's sales are after the server lost something: paused, and brought up to what is known elsewhere.
+"""What a room's sales and bans are after the server lost something: paused, and brought up to what is known elsewhere.
 
 The ledger knows what was recorded; each node remembers for a minute what it acknowledged, for the last of that may not
 have reached the ledger. The room says by a mark that it waits for this; whoever sees the mark does it, and twice does
@@ -16,10 +16,12 @@ import structlog
 from msgspec import json
 from redis.exceptions import RedisError
 
+from gameplay.moderation import Given, standing
 from liveroom.ids import Ids
 from liveroom.kept import Kept
 from liveroom.store.clock import Clock
 from liveroom.store.sales import Sales, Shelf
+from liveroom.store.sanctions import Docket
 from liveroom.store.scripts import NoRoom
 
 log = structlog.get_logger()
@@ -36,6 +38,7 @@ class Archive(Protocol):
     """The ledger, as far as it is asked. Raises OSError where it does not answer."""
 
     async def sales(self, room: str) -> list[Kept]: ...
+    async def moderated(self, room: str) -> list[Given]: ...
     async def holds(self, round_id: str) -> list[dict[str, Any]]: ...
     async def refunds(self, round_id: str) -> list[str]: ...
 
@@ -46,12 +49,14 @@ class Rebuilder:
     def __init__(
         self,
         sales: Sales,
+        docket: Docket,
         archive: Archive,
         clock: Clock,
         ids: Ids,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.sales = sales
+        self.docket = docket
         self.archive = archive
         self.clock = clock
         self.ids = ids
@@ -89,6 +94,7 @@ class Rebuilder:
         mark = await self.sales.mark(room)
         if not mark:
             return
+        await self.docket.restore(room, standing(await self.archive.moderated(room)))
         recorded = await self.archive.sales(room)
         for kept in recorded:
             await self.restore(room, kept)

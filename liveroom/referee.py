@@ -240,6 +240,8 @@ class Referee:
                     found["likes"] = await self.rounds.likes(room)
                 case "here":
                     found["here"] = await self.rounds.here(room)
+                case "banned":
+                    found["banned"] = await self.rounds.banned(room, self.clock.now())
                 case "claims":
                     found["claims"] = await self.rounds.claims_of(room, played.id)
                 case "series" if name := play.series(played.opens):

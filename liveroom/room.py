@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Raw, Struct
 
 from gameplay.danmaku import Said
+from gameplay.moderation import OPEN, Sanction
+from gameplay.play import Role
+from liveroom.comments import Erased
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
@@ -50,6 +53,7 @@ class Seat(Protocol):
 
     viewer: str
     name: str
+    role: Role
     staff: bool
     device: str
     source: str  # where he came from, for the curves
@@ -126,9 +130,13 @@ class Room:
         self.epoch = epoch
         self.seq = seq  # of the newest event in the ring
         self.flushed = seq  # of the newest event that the viewers here were told
-        self.ctl = 0
+        self.ctl = 0  # of the newest change to the sanctions
+        self.sanctions: dict[str, Sanction] = {}  # by name, see ``gameplay/moderation.py``
+        self.manners = OPEN  # how its chat is
+        self.spoke: dict[str, float] = {}  # in slow mode: who spoke last when, room time in ms; oldest first
         self.mail = 0  # the number of the newest mention that was handed over here
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
+        self.erased = Erased()
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
         self.lean: dict[Profile, Lean] = {}  # those of them who asked for little
@@ -145,6 +153,7 @@ class Room:
         self.likes = 0
         self.likes_ver = 0
         self.likes_told = 0
+        self.reports = (0, 0)  # how many comments wait for the staff, and the version of that
         self.stats_likes = 0
         self.stats_ver = 0
         self.board = EMPTY  # the shared truth of a snapshot

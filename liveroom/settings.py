@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 PREFIX = "LIVEROOM_"
 SECRET_BYTES = 32  # the least a signing secret may have
-SECRETS = ("secret", "draw_key", "metrics_token")
+SECRETS = ("secret", "draw_key", "metrics_token", "review_secret")
 NOT_OURS = ("LIVEROOM_SERVICE_", "LIVEROOM_PORT_")  # Kubernetes sets these for a service named "liveroom"
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -64,6 +64,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     lite_budget: Positive = 5  # comments per second that he is shown
     min_ms: Positive = 3000  # the tick of who asked for the profile `min`
     connections: Positive = 5  # per viewer and room
+
+    # moderation
+    word_list: str = ""  # a file of words that no comment may hold; it is read again when it changes
+    review_url: str = ""  # asked about each comment before the room sees it; empty: nobody is asked
+    review_secret: str = ""  # signs what is posted there; `whsec_…` as in Standard Webhooks, or any text
+    review_seconds: Seconds = 0.5  # an answer is waited for; then the fallback decides
+    review_at_once: Positive = 64  # comments of this node that wait for it; the fallback decides on more
+    review_fallback: Literal["allow", "deny"] = "allow"  # what becomes of a comment that was not reviewed
+    shadow_blocked: bool = False  # who says a blocked word is not told, and alone sees his comment
 
     # the audience
     grace_seconds: Annotated[float, Meta(ge=0)] = 60  # one may be away for so long without having left

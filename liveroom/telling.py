@@ -96,6 +96,20 @@ def released(message: Message) -> str:
     return f"{message['qty']} not held for you any more: {why.get(message['why'], message['why'])}"
 
 
+CHATS: dict[str, Callable[[Message], str]] = {
+    "open": lambda _: "everybody may comment",
+    "slow": lambda one: f"slow mode: one comment every {one['slow_seconds']} s",
+    "members": lambda one: f"members of level {one['level']} may comment",
+    "muted": lambda _: "comments are off",
+}
+
+
+def chat(settings: Message) -> str:
+    """How a chat is."""
+    told = CHATS.get(settings["mode"])
+    return told(settings) if told else f"the chat is {settings['mode']}"
+
+
 BARS = "▁▂▃▄▅▆▇█"
 SPARKS = 20
 

@@ -41,12 +41,20 @@ class OnWall(Struct, gc=False):
         return KINDS[self.kind]
 
 
+class Pin(Struct, frozen=True):
+    """A pinned comment, and until when, room time in ms."""
+
+    comment: Raw
+    until: int
+
+
 class Board(Struct, frozen=True):
     """What a room shows whoever comes, as of one event: JSON of what all see alike, and the live rounds."""
 
     seq: int
     shown: bytes
     rounds: dict[str, OnWall]
+    pins: tuple[Pin, ...] = ()
 
 
 EMPTY = Board(-1, b"", {})

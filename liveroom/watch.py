@@ -60,6 +60,10 @@ class Screen:
             "like.total": self.on_likes,
             "chat.message": self.on_comment,
             "chat.deleted": self.on_deleted,
+            "chat.pinned": self.on_pinned,
+            "chat.settings": self.on_settings,
+            "chat.muted": self.on_muted,
+            "chat.reports": self.on_reports,
             "chat.sampled": self.on_sampled,
             "chat.mentioned": self.on_mentioned,
             "room.notice": self.on_notice,
@@ -96,6 +100,10 @@ class Screen:
         snapshot = message.get("snapshot") or {}
         for comment in snapshot.get("chat", [])[-SHOWN_HISTORY:]:
             self.on_comment(comment)
+        for pin in snapshot.get("pinned", []):
+            self.on_pinned(pin)
+        if (settings := snapshot.get("settings", {})).get("mode", "open") != "open":
+            self.on_settings(settings)
         for live in snapshot.get("rounds", []):
             if live["state"] in ("open", *HALTED):
                 self.show({"t": f"{live['kind']}.opened", **live["opened"]})
@@ -119,8 +127,23 @@ class Screen:
         self.console.print(Text.assemble((f"{printable(message['name'])}: ", style), printable(message["text"])))
 
     def on_deleted(self, message: Message) -> None:
-        what = f"{len(message['ids'])} comments" if message.get("ids") else "all comments of one viewer"
+        n = len(message.get("ids", ()))
+        what = f"{n} comment{'s' * (n > 1)}" if n else "all comments of one viewer"
         self.say(f"deleted: {what}", "dim")
+
+    def on_pinned(self, message: Message) -> None:
+        self.say(f"pinned: {message['comment']['name']}: {message['comment']['text']}", "bold yellow")
+
+    def on_settings(self, message: Message) -> None:
+        self.say(telling.chat(message), "dim")
+
+    def on_muted(self, message: Message) -> None:
+        now = self.viewer.clock.now_ms()
+        left = telling.lasting((message["until"] - now) / 1000) if message["until"] > now else ""
+        self.say(f"you are muted for {left}" if left else "you may comment again", "red" if left else "dim")
+
+    def on_reports(self, message: Message) -> None:
+        self.say(f"reported comments: {message['open']}", "bold red" if message["open"] else "dim")
 
     def on_sampled(self, message: Message) -> None:
         self.say(f"{message['shown']} of {message['total']} comments shown", "dim")

@@ -31,6 +31,7 @@ BELOW: dict[str, set[str]] = {
 # Files and folders at the top of liveroom/ that belong to a layer; other folders are one, other files are "pure".
 TOP = {"protocol": "protocol", "app": "app", "commands": "floor", "door": "floor"}
 TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "floor", "chronicle": "floor"}
+TOP |= {"moderation": "floor", "judge": "floor", "review": "floor", "callout": "floor", "matching": "floor"}
 TOP |= {"params": "protocol", "figures": "protocol"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
 TOP |= {"prompter": "floor"}

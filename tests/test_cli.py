@@ -35,6 +35,7 @@ class Done(NamedTuple):
 
 
 Cli = Callable[..., Done]
+Message = dict[str, Any]
 
 
 @pytest.fixture
@@ -349,12 +350,23 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
         claims = Tokens(Settings(secret=SECRET)).read(hello["token"], time.time())
         viewer = {"id": claims.sub, "name": claims.name, "role": claims.role}
         about = {"id": "demo", "title": "The demo", "viewers": 2, "likes": 5}
-        snapshot = {"chat": [{"id": "c0", "name": "Ben", "role": "viewer", "text": "earlier [b]"}]}
+        snapshot: Message = {"chat": [{"id": "c0", "name": "Ben", "role": "viewer", "text": "earlier [b]"}]}
+        snapshot |= {"pinned": [{"comment": {"name": "Ben", "text": "look"}, "until": 9}]}
+        snapshot |= {"settings": {"mode": "slow", "slow_seconds": 5}}
         welcome = {"t": "welcome", "viewer": viewer, "room": about, "epoch": "e", "seq": 1, "now": 1}
         socket.send(json.dumps(welcome | {"heartbeat_ms": 15000, "recovered": False, "snapshot": snapshot}))
         socket.send(
             json.dumps(
                 [
+                    {"t": "chat.settings", "mode": "members", "level": 3, "slow_seconds": 0},
+                    {"t": "chat.settings", "mode": "quiet", "slow_seconds": 0},
+                    {"t": "chat.pinned", "comment": {"name": "Ann", "text": "and here"}, "until": 9},
+                    {"t": "chat.unpinned", "id": "c0"},
+                    {"t": "chat.deleted", "ids": ["c0"]},
+                    {"t": "chat.deleted", "viewer": "u1"},
+                    {"t": "chat.muted", "until": (time.time() + 3600) * 1000 + 999},
+                    {"t": "chat.muted", "until": 0},
+                    {"t": "chat.reports", "open": 2, "ver": 7},
                     {"t": "chat.message", "id": "c1", "name": "小雨", "role": "host", "text": "hi\x1b[2J"},
                     {"t": "room.notice", "seq": 2, "text": "soon", "from": "Host"},
                     {"t": "profile.changed", "profile": hello["profile"], "why": "slow"},
@@ -375,9 +387,19 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
         done = liveroom("watch", "demo", "--url", url, "--limit", "5", "--profile", "min", LIVEROOM_SECRET=SECRET)
     assert (done.code, done.errors) == (0, "")
-    assert done.out.splitlines() == [
+    assert re.sub(r"(?<=muted for )[\d:]+", "an hour", done.out).splitlines() == [
         "The demo: you are Terminal",
         "Ben: earlier [b]",
+        "pinned: Ben: look",
+        "slow mode: one comment every 5 s",
+        "members of level 3 may comment",
+        "the chat is quiet",
+        "pinned: Ann: and here",
+        "deleted: 1 comment",
+        "deleted: all comments of one viewer",
+        "you are muted for an hour",
+        "you may comment again",
+        "reported comments: 2",
         "小雨: hi [2J",
         "notice: soon",
         "slow connection: profile min",

@@ -17,6 +17,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from gameplay.play import Role
 from liveroom.hub import REPLAY_BYTES, Frames, Hub, next_tick, phase_of, send
 from liveroom.limits import Bucket
 from liveroom.protocol import JSON_CODEC, MSGPACK_CODEC, Codec, Profile
@@ -86,6 +87,7 @@ class Guest:
     codec: Codec = JSON_CODEC
     profile: Profile = "full"
     name: str = "Ann"
+    role: Role = Role.VIEWER
     staff: bool = False
     device: str = ""
     source: str = ""

@@ -16,7 +16,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from gameplay.danmaku import Say
+from gameplay import moderation
+from gameplay.danmaku import Reply, Say
 from gameplay.likes import Like
 from gameplay.play import Code, Command, HostCommand, OpenRound, Refusal, Role
 from liveroom.menu import ROUNDS
@@ -336,11 +337,13 @@ def test_a_body_that_is_no_json_is_a_bad_frame():
         read_command(b"t=like.add")
 
 
-def test_what_moves_a_round_and_notices_are_the_hosts_and_everything_else_here_is_for_all():
-    hosts = {RoomNotice, StreamStart, StreamStop, RetentionWatch, PlayAnnounce}
+def test_what_moves_a_round_and_notices_are_the_hosts_and_what_moderates_the_staffs():
+    hosts = {RoomNotice, StreamStart, StreamStop, RetentionWatch, PlayAnnounce, moderation.Settings}
     hosts |= {kind for kind in COMMANDS if issubclass(kind, OpenRound | HostCommand)}
     assert {kind for kind in COMMANDS if kind.needs is Role.HOST} == hosts
-    assert {kind.needs for kind in COMMANDS} == {Role.HOST, Role.VIEWER}
+    staff = {Reply, *(kind for kind in COMMANDS if issubclass(kind, moderation.ForStaff))}
+    assert {kind for kind in COMMANDS if kind.needs is Role.MODERATOR} == staff
+    assert {kind.needs for kind in COMMANDS} == {Role.HOST, Role.MODERATOR, Role.VIEWER}
     assert {kind for play in ROUNDS.values() for kind in (play.opens, *play.turns)} <= hosts
 
 

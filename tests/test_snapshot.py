@@ -3,8 +3,9 @@
 import msgspec
 from msgspec import Raw
 
+from gameplay.moderation import Deleted, Manners
 from liveroom.room import Limits, Room, RoomInfo
-from liveroom.snapshot import board_json, snapshot
+from liveroom.snapshot import board_json, manners, pins, snapshot
 from liveroom.wall import Board
 
 NOTICE = b'{"t":"room.notice","seq":3,"text":"sale at eight","from":"h1"}'
@@ -43,3 +44,26 @@ def test_the_newest_fifty_comments_are_shown_oldest_first():
 def test_the_inbox_is_ones_own():
     shown = msgspec.json.decode(snapshot(room_with(1), {}, [b'{"inbox":1}', b'{"inbox":2}']))
     assert shown["inbox"] == [{"inbox": 1}, {"inbox": 2}]
+
+
+def test_pins_are_shown_until_they_run_out_and_settings_without_their_number():
+    comment = b'{"t":"chat.message","id":"aaaaaaaa","ts":1,"from":"ann","role":"viewer","text":"look"}'
+    settings = b'{"t":"chat.settings","seq":4,"ts":9,"mode":"slow","slow_seconds":5,"rate":2.5}'
+    on_board = {"settings": settings, "words": b'["rude"]', "pin aaaaaaaa": b'{"comment":%b,"until":1000}' % comment}
+    room = room_with(0)
+    room.board = Board(4, board_json(on_board), {}, pins(on_board))
+    shown = msgspec.json.decode(snapshot(room, now=999))
+    assert shown["pinned"] == [{"comment": msgspec.json.decode(comment), "until": 1000}]
+    assert shown["settings"] == {"mode": "slow", "slow_seconds": 5, "rate": 2.5, "stream_delay_ms": 0}
+    assert manners(on_board) == Manners("slow", 5, 0, 2.5, ("rude",))
+    assert msgspec.json.decode(snapshot(room, now=1000))["pinned"] == []
+    room.erased.note(Deleted(ids=("aaaaaaaa",)), 5)
+    assert msgspec.json.decode(snapshot(room, now=999))["pinned"] == []
+
+
+def test_a_mode_of_a_newer_version_is_shown_as_it_is_and_taken_as_open():
+    on_board = {"settings": b'{"mode":"quiet","slow_seconds":0}', "words": b'["rude"]'}
+    assert manners(on_board) == Manners(words=("rude",))
+    room = room_with(0)
+    room.board = Board(4, board_json(on_board), {})
+    assert msgspec.json.decode(snapshot(room))["settings"]["mode"] == "quiet"

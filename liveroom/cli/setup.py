@@ -8,11 +8,13 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 from msgspec.structs import replace
 
 from liveroom.settings import SECRET_BYTES, Settings, SettingsError, find_secret, read_settings
+from liveroom.signing import key_of
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -37,11 +39,31 @@ def with_secret(settings: Settings) -> Settings:
         raise SettingsError("both a secret and jwks are set: one family of keys is accepted, take one of them away")
     if settings.secret and len(settings.secret.encode()) < SECRET_BYTES:
         raise SettingsError(f"the secret is too short: LIVEROOM_SECRET needs at least {SECRET_BYTES} bytes")
+    check_review(settings)
     if settings.secret or settings.jwks:
         return settings
     if not settings.dev:
         raise SettingsError("no secret: set LIVEROOM_SECRET (32 bytes or more) or jwks, or use --dev to try it out")
     return replace(settings, secret=kept_secret(Path(settings.data)))
+
+
+def check_review(settings: Settings) -> None:
+    """Raises SettingsError where the review hook cannot be asked as it is set."""
+    if not settings.review_url:
+        return
+    try:
+        url = urlsplit(settings.review_url)
+        fine = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not settings.review_url.isascii() or not settings.review_url.isprintable():
+        raise SettingsError("review_url is not an http:// or https:// URL")
+    if not settings.review_secret:
+        raise SettingsError("review_url is set without review_secret: set one, by which the hook knows who asks")
+    try:
+        key_of(settings.review_secret)
+    except ValueError as error:
+        raise SettingsError(f"review_secret: {error}") from None
 
 
 def kept_secret(data: Path) -> str:

@@ -8,6 +8,11 @@ from typing import Any
 from liveroom.contracts.schemas import REF, Schema
 
 ROUND, HOLD, WHEN = "r_0mwq9bhes00043tefo7", "h_0mwq9bhes00043tefo7_0mwq9c1aa00053tefo7", 1763640000123
+COMMENT = "0mwq9c1aa00053tefo7"
+OF_A_COMMENT = (
+    *("ChatReplyCommand", "ChatPinCommand", "ChatUnpinCommand", "ChatReportCommand", "ChatDismissCommand"),
+    *("ChatMessageEvent", "ChatUnpinnedEvent", "ChatMentionedEvent", "comment"),
+)
 # By the name of a field, or of two; where the type is another, the type's own example is taken.
 SAID: dict[str, Any] = {
     **{"id": ROUND, "hold": HOLD, "order": f"o{HOLD[1:]}", "inbox": f"{ROUND}.won"},
@@ -16,9 +21,11 @@ SAID: dict[str, Any] = {
     **{"text": "so pretty", "title": "Demo", "token": "eyJhbGciOi…", "room": "demo", "epoch": "k3f9", "seq": 1842},
     **{"prize": "cup", "item": "mug", "keyword": "want", "question": "How many sizes?", "choices": "three"},
     **{"reason": "a mistake", "what": "a lottery", "rules": "Press Enter before the bell.", "currency": "EUR"},
-    **{"price": 1990, "stock": 100, "c0": WHEN, "payment_id": "pay-1", "state": "open", "why": "expired"},
+    **{"price": 1990, "stock": 100, "c0": WHEN, "payment_id": "pay-1", "state": "open"},
     **{"code": "RATE_LIMITED", "message": "too fast; try again later", "retryable": True, "heartbeat_ms": 15000},
     **dict.fromkeys(["ts", "now", "at", "s1", "s2", "start", "created", "paid_at", "opens_at", "opened_at"], WHEN),
+    **{f"{one}.id": COMMENT for one in OF_A_COMMENT},
+    **{"ids": COMMENT, "words": "rude", "mode": "slow", "slow_seconds": 10, "why": "expired"},
     **dict.fromkeys(["closes_at", "closed_at", "until"], WHEN + 60_000),
 }
 OF_TYPE: dict[str, Any] = {"string": "x", "integer": 1, "number": 1.5, "boolean": True, "object": {}, "null": None}

@@ -101,6 +101,7 @@ class Viewer(asyncio.Protocol):
         "gateway",
         "heard",
         "level",
+        "locale",
         "name",
         "next_ping",
         "open",
@@ -138,7 +139,7 @@ class Viewer(asyncio.Protocol):
         )
         self.codec = JSON_CODEC
         self.viewer = ""  # set by a good hello, as are the next
-        self.name = self.device = self.source = ""
+        self.name = self.device = self.source = self.locale = ""
         self.why = ""  # he is gone; empty: the connection broke
         self.role = Role.VIEWER
         self.staff = False
@@ -374,7 +375,7 @@ class Viewer(asyncio.Protocol):
         self.name = shown(claims.name) or claims.sub
         self.role = Role(claims.role)
         self.staff = self.role is not Role.VIEWER
-        self.level, self.exp = claims.level, claims.exp
+        self.level, self.locale, self.exp = claims.level, claims.locale, claims.exp
 
     def refresh(self, command: AuthRefresh) -> None:
         try:

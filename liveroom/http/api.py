@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gameplay.moderation import BANNED, Sanctions, binding
 from gameplay.play import Code, Refusal, Role
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
@@ -26,6 +27,7 @@ from liveroom.counts import Heard
 from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
+from liveroom.moderation import Moderation
 from liveroom.prompter import Prompter
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
@@ -33,6 +35,7 @@ from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
 from liveroom.store.rooms import NO_SUCH_ROOM, ROOM_CLOSED, TRY_LATER, Rooms
 from liveroom.store.rounds import NO_SUCH_ROUND
+from liveroom.store.sanctions import told_of
 from liveroom.till import NO_SUCH_HOLD, Till
 from liveroom.tokens import BadToken, Claims, Tokens
 from liveroom.wall import read_wall, rounds_json
@@ -72,6 +75,7 @@ class Api:
         till: Till,
         audience: Audience,
         prompter: Prompter,
+        moderation: Moderation,
         ids: Ids,
         leaving: Callable[[], bool],
         heard: Heard,
@@ -86,6 +90,7 @@ class Api:
         self.till = till
         self.audience = audience
         self.prompter = prompter
+        self.moderation = moderation
         self.ids = ids
         self.leaving = leaving
         self.heard = heard
@@ -185,7 +190,8 @@ class Api:
                 raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "Idempotency-Key"}, "at most 64 characters"))
             command = replace(command, idem=key)
         room = await self.open_room(room_id)
-        caller = Caller(claims.sub, shown(claims.name) or claims.sub, Role(claims.role), self.person(room, claims.sub))
+        name, person = shown(claims.name) or claims.sub, self.person(room, claims.sub)
+        caller = Caller(claims.sub, name, Role(claims.role), person, claims.level, claims.locale)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.heard.commands[type(command)] += 1
         now, refusals = self.clock.now_ms(), self.heard.refusals
@@ -237,6 +243,28 @@ class Api:
         if report is None:
             raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
         return reply(report)
+
+    # -- moderation --
+
+    async def bans(self, request: Request) -> Response:
+        """Who is banned or muted, until when, by whom and why."""
+        sanctions, now = await self.staff_of(request), self.clock.now_ms()
+        return reply({"bans": told_of(sanctions, "ban", now), "mutes": told_of(sanctions, "mute", now)})
+
+    async def reports(self, request: Request) -> Response:
+        """Comments that viewers reported, with what was said of them."""
+        await self.staff_of(request)
+        return reply({"reports": await self.moderation.reports.read(request.path_params["room"])})
+
+    async def staff_of(self, request: Request) -> Sanctions:
+        """Whoever asks is of the room's staff, and not banned from it; its sanctions."""
+        room, claims = request.path_params["room"], request.state.claims
+        if await self.rooms.look(room) is None:
+            raise Refused(NO_SUCH_ROOM)
+        _, sanctions = await self.moderation.docket.read(room)
+        if binding(sanctions, "ban", claims.sub, Role(claims.role), self.clock.now_ms()):
+            raise Refused(BANNED)
+        return sanctions
 
     async def questions(self, request: Request) -> Response:
         """What viewers asked and nobody answered."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from gameplay.danmaku import Message
 from gameplay.play import Code, Command, HoldId, Millis, Role
 from gameplay.questions import Unanswered
 from gameplay.sale import HoldStands
@@ -97,6 +98,42 @@ class ProofFile(Struct, frozen=True):
     alternates: tuple[str, ...]
 
 
+class Silenced(Struct, frozen=True):
+    """``until``: null is for good."""
+
+    viewer: str
+    until: int | None
+    at: int
+    by: str
+    reason: str
+    shadow: bool | UnsetType = UNSET
+
+
+class Bans(Struct, frozen=True):
+    """The newest first."""
+
+    bans: tuple[Silenced, ...]
+    mutes: tuple[Silenced, ...]
+
+
+class ReportedBy(Struct, frozen=True):
+    viewer: str
+    why: str
+
+
+class ReportedComment(Struct, frozen=True):
+    """``n``: how many reported it, ``at``: when the first did."""
+
+    comment: Message
+    n: int
+    at: int
+    by: tuple[ReportedBy, ...]
+
+
+class ReportList(Struct, frozen=True):
+    reports: tuple[ReportedComment, ...]
+
+
 class Alive(Struct, frozen=True):
     live: Literal[True]
 
@@ -155,6 +192,9 @@ NO_PAYMENT = "The shop will not be paid, or has given the payment back."
 THE_QUESTIONS = "What viewers asked and nobody answered yet, most asked and longest waiting first."
 A_REPORT = "How long viewers stay and how many are here, of the stream that runs or of the last."
 
+THE_BANS = "Who is banned or muted."
+THE_REPORTS = "Comments that viewers reported, the oldest first."
+
 CALLS = (
     Call("create", "POST", "/v1/rooms", A_ROOM, HOST, RoomAbout, NewRoom, EXISTS, {201: RoomAbout}, "body"),
     Call("everything", "GET", "/v1/rooms", "All rooms.", SERVICE, RoomList, whose="all"),
@@ -166,6 +206,8 @@ CALLS = (
     Call("confirm", "POST", f"{HOLD}/confirm", A_PAYMENT, SERVICE, HoldStands, Payment, PAID),
     Call("release", "POST", f"{HOLD}/cancel", NO_PAYMENT, SERVICE, HoldStands, Why, OF_HOLD),
     Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, NO_REPORT, query=(WHICH,)),
+    Call("bans", "GET", f"{ROOM}/bans", THE_BANS, MODERATOR, Bans, None, NO_ROOM),
+    Call("reports", "GET", f"{ROOM}/reports", THE_REPORTS, MODERATOR, ReportList, None, NO_ROOM),
     Call("questions", "GET", f"{ROOM}/questions", THE_QUESTIONS, MODERATOR, Unanswered, None, NO_ROOM),
     Call("livez", "GET", "/livez", "The node answers.", None, Alive),
     Call("readyz", "GET", "/readyz", "The node may be sent viewers, or why not.", None, Ready, also={503: Ready}),

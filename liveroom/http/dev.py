@@ -72,6 +72,7 @@ def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[R
         Route("/rounds.js", page("rounds.js")),
         Route("/sale.js", page("sale.js")),
         Route("/audience.js", page("audience.js")),
+        Route("/staff.js", page("staff.js")),
         Route("/cohorts.js", page("cohorts.js")),
         Route("/coming.js", page("coming.js")),
         Route("/questions.js", page("questions.js")),

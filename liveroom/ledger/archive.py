@@ -9,16 +9,19 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gameplay.play import Entry
+from gameplay.moderation import SANCTIONS, Given, Settings
+from gameplay.play import Command, Entry, Role
 from liveroom.kept import Kept, as_kept
 from liveroom.ledger.engine import AWAY, reason
 from liveroom.ledger.queries import Ledger
 from liveroom.ledger.tables import entries
-from liveroom.menu import KINDS
+from liveroom.menu import KINDS, tag
+from liveroom.protocol import read_command
 from liveroom.room import RoomInfo
 
 RECENT_MS = 48 * 3600 * 1000
 MOST_SALES = 50
+MODERATES = [*map(tag, SANCTIONS), tag(Settings)]
 
 
 class Archive:
@@ -68,6 +71,19 @@ class Archive:
         except AWAY as error:
             raise OSError(reason(error)) from None
         return [as_kept(room, row["id"], fields(row), 0, 0) for row in rows if is_known(row)]
+
+    async def moderated(self, room: str) -> list[Given]:
+        """What the staff commanded of comments and of who makes them, the oldest first."""
+        try:
+            rows = await self.ledger.commands_of(room, MODERATES)
+        except AWAY as error:
+            raise OSError(reason(error)) from None
+        given = [(row, read_command(row["body"].encode())) for row in rows]
+        return [
+            Given(command, row["actor"], Role(row["role"]), row["at"])
+            for row, command in given
+            if isinstance(command, Command)
+        ]
 
     async def holds(self, round_id: str) -> list[dict[str, Any]]:
         """The holds of a sale as its records say them, the oldest first."""

@@ -73,6 +73,11 @@ class Ledger:
         asked = select(rounds).where(rounds.c.room == room, rounds.c.kind == "sale", rounds.c.opens_at >= since_ms)
         return await self.all(asked.order_by(rounds.c.opens_at.desc(), rounds.c.id.desc()).limit(most))
 
+    async def commands_of(self, room: str, kinds: Iterable[str]) -> Sequence[RowMapping]:
+        """What was commanded of these kinds, the oldest first."""
+        asked = select(commands).where(commands.c.room == room, commands.c.kind.in_(list(kinds)))
+        return await self.all(asked.order_by(commands.c.at, commands.c.fact))
+
     async def holds_of(self, round_id: str) -> list[dict[str, Any]]:
         """The holds of a sale as its records say them, the oldest first."""
         asked = select(*RECORD).where(holds.c.round == round_id).order_by(holds.c.made, holds.c.hold)

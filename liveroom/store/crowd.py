@@ -23,6 +23,7 @@ from liveroom.counts import ROUND_TRIP, Spread
 from liveroom.hub import next_tick, passed, phase_of
 from liveroom.limits import Bucket, Rate
 from liveroom.protocol import encode
+from liveroom.room import Room
 from liveroom.store import scripts
 from liveroom.store.clock import Clock
 from liveroom.store.keys import keys_of
@@ -263,6 +264,11 @@ class Crowd:
             if out.joined:
                 self.schedule(out)
         await self.save()
+
+    def erase(self, room: Room) -> None:
+        """What was deleted is not kept."""
+        if out := self.rooms.get(room.info.id):
+            out.unsaved = [one for one in out.unsaved if not room.erased.hides(one)]
 
     async def save(self) -> None:
         """Keep the newest comments for whoever comes to the room first on another node."""

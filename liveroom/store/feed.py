@@ -9,7 +9,7 @@ from the log. A new epoch, or a gap that the log cannot fill, becomes a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -20,12 +20,15 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gameplay.danmaku import Pinned
 from gameplay.likes import Total
+from gameplay.moderation import Deleted, Reported, Set, Unpinned
+from liveroom.comments import read_head
 from liveroom.hub import Hub
 from liveroom.menu import KINDS
 from liveroom.protocol import Joined, Reset, Stats, encode
 from liveroom.room import LogEvent, Private, Room, RoomInfo
-from liveroom.snapshot import board_json, snapshot
+from liveroom.snapshot import board_json, manners, pins, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
 from liveroom.store.inboxes import Inboxes
@@ -33,19 +36,21 @@ from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
 from liveroom.store.rooms import Head, Rooms, View
 from liveroom.store.rounds import Rounds
 from liveroom.store.scripts import NoRoom
+from liveroom.store.warden import Warden
 from liveroom.wall import EMPTY, Board, just_opened, read_wall
 
 log = structlog.get_logger()
 
 CHECK_SECONDS = 1.0
 NOTHING = Raw()
+CHAT, DELETED = b'"t":"chat.', b'"t":"chat.deleted"'
 STREAM = b'"t":"stream.started"'
 SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
 class FromTruth(Struct, frozen=True, gc=False):
     """A ledger event; or a letter to one viewer, behind the event ``after``; or mentions up to the number ``mail``;
-    or the state of a round."""
+    or the state of a round; or a sanction."""
 
     epoch: str
     seq: int = 0
@@ -58,6 +63,9 @@ class FromTruth(Struct, frozen=True, gc=False):
     letters: list[tuple[str, Raw]] = []
     round: str = ""
     state: Raw = NOTHING
+    ctl: int = 0
+    name: str = ""
+    sanction: Raw = NOTHING
 
 
 class FromCrowd(Struct, frozen=True):
@@ -73,6 +81,7 @@ class FromCrowd(Struct, frozen=True):
     seat: tuple[str, int, str] | None = None  # viewer, nodes, device
 
 
+read_order = json.Decoder(Set | Deleted | Pinned | Unpinned).decode
 read_truth = json.Decoder(FromTruth).decode
 read_crowd = json.Decoder(FromCrowd).decode
 
@@ -103,6 +112,8 @@ class Feed:
         stirred: Callable[[str, str, float], None],
         begun_anew: Callable[[str], None],
         began: Callable[[Room, LogEvent], None],
+        warden: Warden,
+        erased: Callable[[Room], None],
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -118,6 +129,8 @@ class Feed:
         self.stirred = stirred
         self.begun_anew = begun_anew
         self.began = began
+        self.warden = warden
+        self.erased = erased
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -173,13 +186,18 @@ class Feed:
         if view is None or view.info.state != "open":
             return None
         room = Room(view.info, view.epoch, view.seq, self.hub.limits)
-        room.ctl = view.ctl
         self.hang(room, view)
+        await self.warden.read(room)
         events = [one for one in await self.rooms.tail(room_id, self.hub.limits.resume_events) if one.seq <= view.seq]
         room.ring.extend(contiguous(events, view.seq))
         at = self.rooms.keys(room_id)
         chat = await self.live.lrange(at.chat, 0, self.hub.limits.history - 1)
-        room.chat.extend(Raw(one) for one in reversed(chat))
+        for event in room.ring:
+            if DELETED in event.body:
+                room.erased.note(json.decode(event.body, type=Deleted), event.ts)
+        room.chat.extend(room.erased.left(Raw(one) for one in reversed(chat)))
+        if room.manners.mode == "slow":
+            note_speakers(room, room.chat)
         room.likes, room.viewers = await self.counts(room_id)
         room.likes_told = room.likes
         room.mail = await self.postman.inboxes.newest(room_id)
@@ -220,6 +238,9 @@ class Feed:
             self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
         elif event.round:
             self.take_state(room, event.round, bytes(event.state))
+        elif event.ctl and event.epoch == room.epoch:
+            if not self.warden.heard(room, event.ctl, event.name, event.sanction):
+                self.mend(room)
         elif event.epoch == room.epoch and event.seq == room.seq + 1:
             self.take_event(room, LogEvent(event.seq, event.ts, bytes(event.e)))
         elif event.epoch != room.epoch or event.seq > room.seq:
@@ -239,7 +260,22 @@ class Feed:
             self.postman.reveal(room, event, list(room.people))
         elif STREAM in event.body:
             self.began(room, event)
+        elif CHAT in event.body:
+            self.take_order(room, event)
         self.hub.feed(room, event)
+
+    def take_order(self, room: Room, event: LogEvent) -> None:
+        """The staff changed something in the chat."""
+        told: Any = None
+        with suppress(DecodeError):  # of a newer version
+            told = read_order(event.body)
+        if isinstance(told, Set):
+            room.manners = replace(manners({"settings": event.body}), words=room.manners.words)
+        elif isinstance(told, Deleted):
+            room.erased.note(told, event.ts)
+            self.hub.erase(room)
+            self.erased(room)
+        self.spawn(self.look_again(room))  # the words are not told; and what is pinned
 
     def take_state(self, room: Room, round_id: str, body: bytes) -> None:
         """How a round is going: only the newest counts."""
@@ -277,6 +313,8 @@ class Feed:
     def take_crowd(self, room: Room, blob: FromCrowd, comments: list[Raw]) -> None:
         if blob.node and blob.node != self.node:
             room.shared_until = self.clock.now_ms() + SHARED_MS
+        if room.manners.mode == "slow":
+            note_speakers(room, comments)
         if blob.total:
             self.hub.show(room, comments, blob.total)
         if blob.joined:
@@ -322,11 +360,17 @@ class Feed:
             _, (head,) = await self.rooms.heads([room.info.id])
             if head is None:
                 return
-        room.ctl = head.ctl
         if head.epoch != room.epoch or head.seq < known:
+            await self.warden.remind(room)
             await self.reset(room)
-        elif head.seq > room.seq:
+            await self.warden.read(room)
+            return
+        if head.seq > room.seq:
             await self.fill(room)
+        if head.ctl != room.ctl:
+            await self.warden.read(room)
+            room.board = replace(room.board, seq=-1)  # settings that were put back are told by no event
+            await self.read_board(room)
 
     async def fill(self, room: Room) -> None:
         """Read what pub/sub lost."""
@@ -350,7 +394,7 @@ class Feed:
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
             room.likes, room.viewers = await self.counts(room.info.id)
         room.likes_ver = 0
-        message = encode(Reset(view.epoch, view.seq, snapshot(room)))
+        message = encode(Reset(view.epoch, view.seq, snapshot(room, now=self.clock.now_ms())))
         self.hub.restart(room, view.info, view.epoch, view.seq, message)
         log.info("room starts anew", room=room.info.id, epoch=view.epoch)
         self.begun_anew(room.info.id)
@@ -359,9 +403,10 @@ class Feed:
     def hang(self, room: Room, view: View) -> None:
         """What everybody is shown of a room, as of one seq."""
         if view.seq >= room.board.seq:
-            room.board = Board(view.seq, board_json(view.board), read_wall(view.live))
+            room.board = Board(view.seq, board_json(view.board), read_wall(view.live), pins(view.board))
         if view.seq >= room.seq or view.epoch != room.epoch:  # else what was heard meanwhile is newer
             room.wall = room.board.rounds
+            room.manners = manners(view.board)
 
     async def read_board(self, room: Room) -> int:
         """Read the shared truth of a snapshot anew, when something was told since; the seq it is of."""
@@ -414,11 +459,12 @@ class Feed:
     async def check_live(self, held: list[Room]) -> None:
         if self.live_clock is not self.clock:
             await self.live_clock.probe(self.live)
-        for room, (viewers, likes, ver) in zip(held, await self.all_counts(held), strict=True):
+        for room, (viewers, likes, ver, *reports) in zip(held, await self.all_counts(held), strict=True):
             self.tell_numbers(room, viewers, likes, ver)
+            self.tell_reports(room, *reports)
 
-    async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int]]:
-        """Viewers, likes and the version of the likes, of each room."""
+    async def all_counts(self, held: list[Room]) -> list[tuple[int, int, int, int, int]]:
+        """Viewers, likes and their version, reported comments and their version, of each room."""
         if not held:
             return []
         async with self.live.pipeline(transaction=False) as pipeline:
@@ -426,10 +472,21 @@ class Feed:
                 at = self.rooms.keys(room.info.id)
                 pipeline.hlen(at.seats)
                 pipeline.hmget(at.likes, "total", "ver")
+                pipeline.zcard(at.report_queue)
+                pipeline.hget(at.reports, "ver")
             rows = await pipeline.execute()
         return [
-            (seats, int(total or 0), int(ver or 0)) for seats, (total, ver) in zip(rows[::2], rows[1::2], strict=True)
+            (seats, int(total or 0), int(ver or 0), reports, int(reports_ver or 0))
+            for seats, (total, ver), reports, reports_ver in zip(*[iter(rows)] * 4, strict=True)
         ]
+
+    def tell_reports(self, room: Room, reports: int, ver: int) -> None:
+        """`chat.reports`, to the staff, when it has changed."""
+        if (reports, ver) != room.reports:
+            room.reports = (reports, ver)
+            staff = {seat.viewer for person in room.people.values() for seat in person.seats if seat.staff}
+            for viewer in staff:
+                self.hub.whisper(room, Private(viewer, room.seq, encode(Reported(reports, ver))))
 
     def tell_numbers(self, room: Room, viewers: int, likes: int, ver: int) -> None:
         """`room.stats`, when a number has changed."""
@@ -459,6 +516,13 @@ class Feed:
                 room.unused_since = now
             elif now - room.unused_since > self.hold_seconds:
                 self.drop(room.info.id)
+
+
+def note_speakers(room: Room, comments: Iterable[Raw]) -> None:
+    """In slow mode every node knows when somebody spoke, on whichever he did."""
+    for one in map(read_head, comments):
+        room.spoke.pop(one.from_, None)
+        room.spoke[one.from_] = one.ts
 
 
 def counts_of(progress: bytes) -> tuple[int, bytes]:

@@ -84,6 +84,21 @@ class Keys(NamedTuple):
         return self._of("board")
 
     @property
+    def sanctions(self) -> str:
+        """TRUTH hash: ``ban viewer`` or ``mute viewer`` -> JSON."""
+        return self._of("sanctions")
+
+    @property
+    def sanction_ends(self) -> str:
+        """TRUTH sorted set: names of sanctions by the room time in ms at which they end."""
+        return self._of("sanction_ends")
+
+    @property
+    def staff(self) -> str:
+        """TRUTH hash: who was seen as staff -> his role."""
+        return self._of("staff")
+
+    @property
     def live(self) -> str:
         """TRUTH hash: round -> what a late joiner is shown of it, while it is announced, open or to be settled."""
         return self._of("live")
@@ -212,6 +227,16 @@ class Keys(NamedTuple):
     def chat(self) -> str:
         """LIVE list: the newest comments, newest first."""
         return self._of("chat")
+
+    @property
+    def reports(self) -> str:
+        """LIVE hash: id of a comment that was reported -> JSON; and ver."""
+        return self._of("reports")
+
+    @property
+    def report_queue(self) -> str:
+        """LIVE sorted set: ids of reported comments by when they were first reported, in ms."""
+        return self._of("report_queue")
 
     @property
     def questions(self) -> str:

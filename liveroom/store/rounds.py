@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, json, structs, to_builtins
 from redis.asyncio import Redis
 
-from gameplay.play import GRACE_MS, Code, Entry, Move, Opened, Played, Progress, Refusal, RoundEvent
+from gameplay.play import GRACE_MS, Code, Entry, Move, Opened, Played, Progress, Refusal, Role, RoundEvent
 from liveroom.kept import Kept, as_kept, read_entry
 from liveroom.menu import ROUNDS
 from liveroom.protocol import encode
@@ -16,6 +16,7 @@ from liveroom.store import keys
 from liveroom.store.inboxes import KEEP_LETTERS_S
 from liveroom.store.keys import Keys
 from liveroom.store.rooms import CLOSED, MISMATCH, NO_SUCH_ROOM, REMEMBER_SECONDS, ROOM_CLOSED, TRY_LATER, By, Rooms
+from liveroom.store.sanctions import as_sanctions
 from liveroom.store.scripts import LATE, NoRoom, Word
 
 KEEP_BARRED_S = 32 * 24 * 3600  # longer than any round is announced ahead
@@ -282,6 +283,12 @@ class Rounds:
         """All viewers who are in the room now."""
         found: Any = await self.live.hkeys(self.rooms.keys(room).seats)
         return frozenset(viewer.decode() for viewer in found)
+
+    async def banned(self, room: str, now: int) -> frozenset[str]:
+        """All viewers who are banned from the room now."""
+        kept: Any = await self.redis.hgetall(self.rooms.keys(room).sanctions)
+        bans = [one for one in as_sanctions(kept).values() if one.kind == "ban"]
+        return frozenset(one.viewer for one in bans if one.binds(Role.VIEWER, now))
 
     async def bought(self, room: str, viewer: str) -> int:
         """Orders of a viewer in this room."""

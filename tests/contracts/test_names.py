@@ -14,8 +14,6 @@ DESIGN = ROOT.parent / "shared/design/protocol.md"
 
 # What the page has and the server does not, yet. Take away here what is built.
 NOT_YET = {
-    *("chat.delete", "chat.deleted", "chat.pin", "chat.pinned", "chat.unpin", "chat.unpinned", "chat.reply"),
-    *("chat.mute", "chat.unmute", "chat.muted", "chat.ban", "chat.unban", "chat.settings"),
     "GET /v1/streams/{id}/review",
 }
 

@@ -37,6 +37,7 @@ class Game:
 
     likes: int = 0
     here: set[str] = field(default_factory=set)
+    banned: set[str] = field(default_factory=set)
     claims: dict[str, int] = field(default_factory=dict)
     series: dict[str, Game] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Game:
         world: dict[Reads, Any] = {
             "likes": self.likes,
             "here": frozenset(self.here),
+            "banned": frozenset(self.banned),
             "claims": dict(self.claims),
             "series": {name: game.kept for name, game in self.series.items() if game.state != "voided"},
         }

@@ -672,6 +672,30 @@ def test_whoever_is_not_there_is_replaced_by_those_who_are():
     assert (names(away.the(Replaced).winners), away.the(Settled), away.loses) == ([], Settled(0), ranking[:2])
 
 
+def test_who_is_banned_wins_nothing_and_his_prize_goes_to_the_next_who_is_not():
+    ranking = order(lottery(9, winners=2, alternates=3).end())
+    game = lottery(9, winners=2, alternates=3)
+    game.banned = {ranking[0], ranking[2]}
+    replaced = game.end().the(Replaced)
+    assert (names(replaced.winners), replaced.why, game.loses) == ([ranking[3]], "banned", [ranking[0]])
+    assert game.the(Settled) == Settled(2)
+
+
+def test_of_those_who_are_banned_and_those_who_are_gone_all_lose_at_once():
+    ranking = order(lottery(9, winners=2, alternates=3, presence=True).end())
+    game = lottery(9, winners=2, alternates=3, presence=True)
+    game.here, game.banned = set(viewers(9)) - {ranking[1]}, {ranking[0]}
+    replaced = game.end().the(Replaced)
+    assert (replaced.lost, replaced.why, names(replaced.winners)) == (2, "absent", ranking[2:4])
+
+
+def test_without_alternates_the_prize_of_who_is_banned_is_nobodys():
+    ranking = order(lottery(9, winners=2).end())
+    game = lottery(9, winners=2)
+    game.banned = {ranking[0]}
+    assert (game.end().the(Replaced).winners, game.the(Settled)) == ((), Settled(1))
+
+
 def test_an_alternate_who_comes_back_before_his_turn_is_not_passed_over():
     game = lottery(9, winners=1, alternates=2, presence=True, claim_seconds=30)
     ranking = order(lottery(9, winners=1, alternates=2, presence=True, claim_seconds=30).end())

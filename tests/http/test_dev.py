@@ -105,7 +105,7 @@ def test_the_shop_of_dev_sells_nothing_that_is_not_held(node: Node):
         refused(ask(node, "POST", "/dev/pay", said), "BAD_MESSAGE")
 
 
-MODULES = ("/rounds.js", "/sale.js", "/audience.js", "/questions.js", "/card.js", "/verify.js")
+MODULES = ("/rounds.js", "/sale.js", "/audience.js", "/questions.js", "/staff.js", "/card.js", "/verify.js")
 
 
 def test_the_page_runs_no_script_but_its_own(node: Node):

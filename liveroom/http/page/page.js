@@ -3,10 +3,11 @@ import * as audience from './audience.js';
 import * as coming from './coming.js';
 import * as questions from './questions.js';
 import * as rounds from './rounds.js';
+import * as staff from './staff.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
   4502: 'You are banned from this room', 4503: 'Opened elsewhere, stopped here', 4504: 'This room is closed or does not exist' };
 const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is too long.', DUPLICATE: 'You have just said that.',
-  MUTED: 'You are muted.', ROOM_MUTED: 'Comments are off.', MEMBERS_ONLY: 'Only members may comment now.', OFFLINE: 'Not connected.',
+  MUTED: m => `You are muted${m.params?.until ? ` until ${new Date(m.params.until).toLocaleTimeString([], { timeStyle: 'short' })}` : ''}.`, ROOM_MUTED: 'Comments are off.', MEMBERS_ONLY: 'Only members may comment now.', OFFLINE: 'Not connected.',
   WORD_BLOCKED: 'A word in it is not allowed here.', NOT_ALLOWED: 'Your role may not do that.', ROOM_CLOSED: 'This room is closed.',
   SLOW_MODE: 'Slow mode is on.', RATE_LIMITED: 'That was a little fast.', TRY_LATER: 'The room cannot take it right now.',
   ROUND_CLOSED: 'That was too late: it is closed.', ROUND_STATE: m => `That does not go now: it is ${m.params.state}.`,
@@ -17,7 +18,7 @@ const WORDS = { TEXT_EMPTY: 'Write something first.', TEXT_TOO_LONG: 'That is to
   HOLD_EXPIRED: 'That was too late: it is not held any more, and you get your money back.', NO_SUCH_HOLD: 'There is no such hold.',
   IDEMPOTENCY_MISMATCH: m => (m.params.refund_required ? 'It is paid already: you get this money back.' : 'That was asked for before, and differently.'),
   WEAK_DURABILITY: 'Nothing can be sold here: what is promised might be lost.', UNPAID: 'The shop does not answer. Press Pay again: nothing is paid twice.',
-  NO_STREAM: 'No stream is running.', STREAM_RUNNING: m => `A stream is running since ${new Date(m.params.since).toLocaleTimeString([], { timeStyle: 'short' })}: stop it first.`,
+  NO_SUCH_COMMENT: 'That comment is not there any more.', NO_STREAM: 'No stream is running.', STREAM_RUNNING: m => `A stream is running since ${new Date(m.params.since).toLocaleTimeString([], { timeStyle: 'short' })}: stop it first.`,
   BAD_MESSAGE: m => `Please check ${m.params.field ?? 'that'}: ${m.params.why ?? m.message}.`, INTERNAL: 'Something broke on the server.', LOST: 'The connection broke before this arrived for sure.' };
 const $ = id => document.getElementById(id), calm = matchMedia('(prefers-reduced-motion: reduce)');
 const short = new Intl.NumberFormat('en', { notation: 'compact' }), upTo = n => Math.random() * n, waiting = new Map();
@@ -90,13 +91,13 @@ function take(m) {
   if (Object.hasOwn(ON, m.t)) ON[m.t](m); else audience.hear(m), rounds.hear(m);
 }
 const ON = {
-  ...audience.ON, ...questions.ON,
+  ...audience.ON, ...questions.ON, ...staff.ON,
   'room.reset'(m) { begin(m); rounds.welcome(true); }, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
     [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
     show('live', 'Live'); $('profile').value = profile; tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); questions.welcome();
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); questions.welcome(); staff.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'play.announced': m => coming.hear(m, now),
@@ -118,7 +119,7 @@ function begin(m) {
   [epoch, seq, vers] = [m.epoch, m.seq, {}];
   if (!m.snapshot) return;
   seen.clear(); unpainted.length = 0; $('chat').replaceChildren();
-  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); rounds.begin(m.snapshot); audience.begin(m.snapshot); m.snapshot.inbox?.forEach(take);
+  notice(m.snapshot.notice); m.snapshot.chat.forEach(c => add(c, true)); rounds.begin(m.snapshot); audience.begin(m.snapshot); staff.begin(m.snapshot); m.snapshot.inbox?.forEach(take);
 }
 function show(state, words) { document.body.dataset.state = state; $('state').firstChild.textContent = words; $('rtt').textContent = ''; }
 function notice(n) { $('notice').textContent = n?.text ?? ''; }
@@ -150,20 +151,25 @@ function paint() {
   for (const { comment, old } of batch.slice(-30)) if (!old) fly(comment);
 }
 function row(c) {
-  const li = make('li', ''), to = seen.get(c.reply_to), forMe = [c.from, to?.from, ...(c.mentions ?? [])].includes(me.id);
+  const li = make('li', '', { comment: c }), to = seen.get(c.reply_to), forMe = [c.from, to?.from, ...(c.mentions ?? [])].includes(me.id);
   Object.assign(li.dataset, { initial: [...c.name][0] ?? '', me: forMe });
   li.style.setProperty('--hue', [...c.name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7));
   if (c.reply_to) li.append(make('q', to ? `${to.name}: ${to.text}` : 'an earlier comment'));
-  li.append(make('button', c.name, { className: c.role ?? 'viewer', tabIndex: -1, title: `Reply to ${c.name}`, onclick: () => answer(c) }), make('span', c.text));
+  li.append(make('button', c.name, { className: c.role ?? 'viewer', tabIndex: -1, title: `Reply to ${c.name}`, onclick: () => answer(c) }), make('span', c.text), staff.tools(c));
   return li;
 }
 function fly(c) { // all at one speed, so nobody catches up: a lane is free once the tail of its last comment is in
   const sky = $('sky'), now = performance.now(), speed = Math.max(90, sky.clientWidth / 9) / 1000;
   const lane = [...Array(Math.floor(sky.clientHeight / 38)).keys()].find(i => !(lanes[i] > now));
   if (!effects() || lane === undefined || paced > now || sky.childElementCount >= 30) return;
-  const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '' }));
+  const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '', comment: c }));
   lanes[lane] = now + (node.offsetWidth + 32) / speed; paced = Math.max(paced, now - 1500) + 300; // spread out when the crowd is loud
   node.style.cssText = `--lane: ${lane}; --time: ${(sky.clientWidth + node.offsetWidth) / speed}ms`;
+}
+function forget(gone) { // what was deleted
+  for (const node of [...$('chat').children, ...$('sky').children]) if (gone(node.comment)) node.remove();
+  for (let i = unpainted.length - 1; i >= 0; i--) if (gone(unpainted[i].comment)) unpainted.splice(i, 1);
+  for (const c of seen.values()) if (gone(c)) c.text = 'deleted';
 }
 function bottom() { $('chat').scrollTop = $('chat').scrollHeight; }
 function answer(c) {
@@ -213,6 +219,7 @@ $('like').onclick = () => { heart(); if (taps++ === 0) setTimeout(pour, 300); };
 $('sky').onanimationend = $('hearts').onanimationend = event => event.target.remove();
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
 audience.start({ send, hint, now, me: () => me });
+staff.start({ send, hint, flash, now, me: () => me, token: () => token, room, forget });
 questions.start({ answer, now });
 rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

@@ -153,6 +153,102 @@ export interface ChatSayCommand {
   idem?: string; // 1…64
 }
 
+/** The staff answer a comment, and its author is told. */
+export interface ChatReplyCommand {
+  t: "chat.reply";
+  id: string;
+  text: string;
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+/** These comments, or all of a viewer's so far. */
+export interface ChatDeleteCommand {
+  t: "chat.delete";
+  ids?: string[]; // 1…100
+  viewer?: string; // 1…64
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+export interface ChatPinCommand {
+  t: "chat.pin";
+  id: string;
+  seconds: number; // 1…86400
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+export interface ChatUnpinCommand {
+  t: "chat.unpin";
+  id: string;
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+/** `shadow`: he is not told, and sees his own comments. */
+export interface ChatMuteCommand {
+  t: "chat.mute";
+  viewer: string; // 1…64
+  seconds: number; // 1…86400
+  reason?: string; // 1…200
+  shadow?: boolean; // left out: false
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+export interface ChatUnmuteCommand {
+  t: "chat.unmute";
+  viewer: string; // 1…64
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+export interface ChatBanCommand {
+  t: "chat.ban";
+  viewer: string; // 1…64
+  seconds?: number; // 1…315360000
+  reason?: string; // 1…200
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+export interface ChatUnbanCommand {
+  t: "chat.unban";
+  viewer: string; // 1…64
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+/** How the chat is from now on. What is left out of `rate` and `words` stays as it is; a rate of 0 is the server's own. */
+export interface ChatSettingsCommand {
+  t: "chat.settings";
+  mode: "members" | "muted" | "open" | "slow";
+  slow_seconds?: number; // 1…3600; left out: 10
+  level?: number; // 1…1000000; left out: 1
+  rate?: number;
+  words?: string[]; // at most 200
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+/** A viewer asks the staff to look at a comment. */
+export interface ChatReportCommand {
+  t: "chat.report";
+  id: string;
+  why: string; // 1…200
+  cid?: number;
+  idem?: string; // 1…64
+}
+
+/** A reported comment may stay. */
+export interface ChatDismissCommand {
+  t: "chat.dismiss";
+  id: string;
+  cid?: number;
+  idem?: string; // 1…64
+}
+
 export interface LikeAddCommand {
   t: "like.add";
   n: number; // 1…50
@@ -442,7 +538,7 @@ export interface About {
 /** All that somebody who comes is shown. `inbox`: letters that he has not acknowledged. */
 export interface Snapshot {
   chat: ChatMessageEvent[];
-  pinned: (Record<string, unknown>)[];
+  pinned: PinnedNow[];
   notice: RoomNoticeEvent | null;
   settings: RoomSettings;
   rounds: LiveRound[];
@@ -450,10 +546,17 @@ export interface Snapshot {
   inbox: (Record<string, unknown>)[];
 }
 
+export interface PinnedNow {
+  comment: ChatMessageEvent;
+  until: number;
+}
+
 export interface RoomSettings {
   mode: string;
   slow_seconds: number;
   stream_delay_ms: number;
+  level?: number;
+  rate?: number;
 }
 
 /** `opened`: the fields of KIND.opened, or KIND.announced; `counts`: those of its state; `result`: of its end. `mine` is the viewer's own part: lottery `{receipt}`, quiz `{choice}`, sale `{hold, until, qty}` or `{waiting}` or `{offered, until, qty}`, with `all` where he has several; else null. */
@@ -708,6 +811,54 @@ export interface ChatSampledEvent {
   total: number;
 }
 
+export interface ChatPinnedEvent {
+  t: "chat.pinned";
+  seq: number;
+  ts: number;
+  comment: ChatMessageEvent;
+  until: number;
+}
+
+/** These comments, or all that a viewer said until now. */
+export interface ChatDeletedEvent {
+  t: "chat.deleted";
+  seq: number;
+  ts: number;
+  ids?: string[];
+  viewer?: string;
+}
+
+export interface ChatUnpinnedEvent {
+  t: "chat.unpinned";
+  seq: number;
+  ts: number;
+  id: string;
+}
+
+/** Until when his comments are refused; 0: no longer. */
+export interface ChatMutedEvent {
+  t: "chat.muted";
+  until: number;
+}
+
+/** How the chat is from now on; the words are not told. */
+export interface ChatSettingsEvent {
+  t: "chat.settings";
+  seq: number;
+  ts: number;
+  mode: "members" | "muted" | "open" | "slow";
+  slow_seconds: number;
+  level?: number;
+  rate?: number;
+}
+
+/** To the staff: how many reported comments wait for them. */
+export interface ChatReportsEvent {
+  t: "chat.reports";
+  open: number;
+  ver: number;
+}
+
 /** The room's likes; `delta` since the last of these. */
 export interface LikeTotalEvent {
   t: "like.total";
@@ -827,7 +978,7 @@ export interface LotteryReplacedEvent {
   lost: number;
   out: string[];
   winners: Winner[];
-  why: "absent" | "unclaimed";
+  why: "absent" | "banned" | "unclaimed";
   id: string;
 }
 
@@ -1302,6 +1453,39 @@ export interface Report {
   interaction: Interaction;
 }
 
+/** The newest first. */
+export interface Bans {
+  bans: Silenced[];
+  mutes: Silenced[];
+}
+
+/** `until`: null is for good. */
+export interface Silenced {
+  viewer: string;
+  until: number | null;
+  at: number;
+  by: string;
+  reason: string;
+  shadow?: boolean;
+}
+
+export interface ReportList {
+  reports: ReportedComment[];
+}
+
+/** `n`: how many reported it, `at`: when the first did. */
+export interface ReportedComment {
+  comment: ChatMessageEvent;
+  n: number;
+  at: number;
+  by: ReportedBy[];
+}
+
+export interface ReportedBy {
+  viewer: string;
+  why: string;
+}
+
 /** All questions that wait, as HTTP tells them. */
 export interface Unanswered {
   questions: Question[];
@@ -1387,6 +1571,20 @@ export interface NotEntered {
   id: string;
   code: Code;
   params: Record<string, unknown>;
+}
+
+/** The number of the event that everybody is told, if anything changed. */
+export interface ChangedOk {
+  t: "ok";
+  cid?: number;
+  seq?: number;
+}
+
+/** `until`: null is for good. */
+export interface ImposedOk {
+  t: "ok";
+  cid?: number;
+  until: number | null;
 }
 
 export interface CountedOk {
@@ -1477,6 +1675,17 @@ export type Command =
   | RetentionWatchCommand
   | PlayAnnounceCommand
   | ChatSayCommand
+  | ChatReplyCommand
+  | ChatDeleteCommand
+  | ChatPinCommand
+  | ChatUnpinCommand
+  | ChatMuteCommand
+  | ChatUnmuteCommand
+  | ChatBanCommand
+  | ChatUnbanCommand
+  | ChatSettingsCommand
+  | ChatReportCommand
+  | ChatDismissCommand
   | LikeAddCommand
   | LotteryOpenCommand
   | LotteryEnterCommand
@@ -1524,6 +1733,12 @@ export type RoomEvent =
   | ChatMessageEvent
   | ChatMentionedEvent
   | ChatSampledEvent
+  | ChatPinnedEvent
+  | ChatDeletedEvent
+  | ChatUnpinnedEvent
+  | ChatMutedEvent
+  | ChatSettingsEvent
+  | ChatReportsEvent
   | LikeTotalEvent
   | QuestionsLiveEvent
   | LotteryAnnouncedEvent
@@ -1578,6 +1793,8 @@ export type OkReply =
   | MadeOk
   | WatchingOk
   | ToldOk
+  | ChangedOk
+  | ImposedOk
   | CountedOk
   | EnteredOk
   | ClaimedOk
@@ -1591,7 +1808,7 @@ export type ErrorReply =
   | Refused<"BAD_MESSAGE", { field?: string; why?: string; max?: number }>
   | Refused<"UNKNOWN_COMMAND", Record<string, never>>
   | Refused<"BAD_TOKEN", Record<string, never>>
-  | Refused<"NOT_ALLOWED", { needs?: Role }>
+  | Refused<"NOT_ALLOWED", { needs?: Role; max?: number }>
   | Refused<"NO_SUCH_ROOM", Record<string, never>>
   | Refused<"NO_SUCH_ROUND", Record<string, never>>
   | Refused<"NO_SUCH_COMMENT", Record<string, never>>
@@ -1607,7 +1824,7 @@ export type ErrorReply =
   | Refused<"TEXT_EMPTY", Record<string, never>>
   | Refused<"TEXT_TOO_LONG", { max?: number }>
   | Refused<"DUPLICATE", Record<string, never>>
-  | Refused<"WORD_BLOCKED", Record<string, never>>
+  | Refused<"WORD_BLOCKED", { why?: string }>
   | Refused<"MUTED", { until?: number }>
   | Refused<"ROOM_MUTED", Record<string, never>>
   | Refused<"MEMBERS_ONLY", { level?: number }>
@@ -1650,6 +1867,17 @@ export interface Answers {
   "retention.watch": WatchingOk;
   "play.announce": Ok;
   "chat.say": ToldOk;
+  "chat.reply": ToldOk;
+  "chat.delete": NumberedOk;
+  "chat.pin": NumberedOk;
+  "chat.unpin": ChangedOk;
+  "chat.mute": ImposedOk;
+  "chat.unmute": Ok;
+  "chat.ban": ImposedOk;
+  "chat.unban": Ok;
+  "chat.settings": NumberedOk;
+  "chat.report": Ok;
+  "chat.dismiss": Ok;
   "like.add": CountedOk;
   "lottery.open": MadeOk;
   "lottery.enter": EnteredOk;
@@ -1757,6 +1985,17 @@ export const NEEDS = {
   "retention.watch": "host",
   "play.announce": "host",
   "chat.say": "viewer",
+  "chat.reply": "moderator",
+  "chat.delete": "moderator",
+  "chat.pin": "moderator",
+  "chat.unpin": "moderator",
+  "chat.mute": "moderator",
+  "chat.unmute": "moderator",
+  "chat.ban": "moderator",
+  "chat.unban": "moderator",
+  "chat.settings": "host",
+  "chat.report": "viewer",
+  "chat.dismiss": "moderator",
   "like.add": "viewer",
   "lottery.open": "host",
   "lottery.enter": "viewer",
@@ -1806,6 +2045,12 @@ export const DELIVERY = {
   "chat.message": "crowd",
   "chat.mentioned": "private",
   "chat.sampled": "crowd",
+  "chat.pinned": "ledger",
+  "chat.deleted": "ledger",
+  "chat.unpinned": "ledger",
+  "chat.muted": "private",
+  "chat.settings": "ledger",
+  "chat.reports": "state",
   "like.total": "state",
   "questions.live": "private",
   "lottery.announced": "ledger",
