@@ -36,6 +36,8 @@ from liveroom.store.rooms import Rooms
 LIVE_SECONDS = 2.0
 FRESH_SECONDS = 1.0  # a report is made at most so often
 POINTS = 300  # of each curve that is pushed
+ROWS, STEPS = 26, 144  # of the map of joiners: the newest rows, and half a day of each
+MINUTES = 120
 REPORTS = 200
 
 WARN, ALARM = 15, 20  # minutes without a high point
@@ -230,8 +232,14 @@ def thinned(report: dict[str, Any]) -> dict[str, Any]:
     """Not more points than a screen shows; HTTP has them all."""
     stay, online = report["stay"], report["online"]
     curves = {"stay": {**stay, "curve": fewer(stay["curve"])}, "online": {**online, "curve": coarser(online["curve"])}}
-    sources = {name: {**one, "curve": []} for name, one in report["sources"].items()}
-    return {**report, **curves, "provisional": fewer(report["provisional"]), "sources": sources}
+    deeds = report["interaction"].items()
+    parts = {
+        "provisional": fewer(report["provisional"]),
+        "sources": {name: {**one, "curve": []} for name, one in report["sources"].items()},
+        "cohorts": [{**one, "present": one["present"] and one["present"][:STEPS]} for one in report["cohorts"][-ROWS:]],
+        "interaction": {deed: {**one, "minutes": one["minutes"][-MINUTES:]} for deed, one in deeds},
+    }
+    return {**report, **curves, **parts}
 
 
 def picked(n: int) -> list[int]:

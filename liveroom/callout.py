@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult
 
@@ -43,10 +43,16 @@ class Incoming:
     def feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise BadAnswer(str(error)) from None
         if len(self.body) > MOST_BYTES:
             raise BadAnswer("the answer is too long")
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Made once: to read all the certificates of the system takes long."""
+    return ssl.create_default_context()
 
 
 async def post(url: SplitResult, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -54,7 +60,7 @@ async def post(url: SplitResult, headers: Mapping[str, str], body: bytes) -> Ans
     secure = url.scheme == "https"
     port = url.port or (443 if secure else 80)
     address = await address_of(url.hostname or "", port)
-    more: dict[str, Any] = {"ssl": ssl.create_default_context(), "server_hostname": url.hostname} if secure else {}
+    more: dict[str, Any] = {"ssl": trusted(), "server_hostname": url.hostname} if secure else {}
     reader, writer = await asyncio.open_connection(address, port, **more)
     try:
         writer.write(request(url, headers, body))

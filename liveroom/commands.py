@@ -140,7 +140,7 @@ class Desk:
             return asked.refused(refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
             return asked.refused(muted(mute))
-        again = resent(actor.person, command)
+        again = resent(actor.person, command, text, asked.at)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
             return self.publish(asked, text, again, Outcome({}))
@@ -197,16 +197,24 @@ class Desk:
             return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
         mine, _, answer = kept.partition(b" ")
         said = as_said(answer) if mine.decode() == digest(asked.command) else None
-        return self.said(asked, text, said) if said else asked.refused(MISMATCH)
+        if said is None:
+            return asked.refused(MISMATCH)
+        return asked.done(told_before(said)) if self.alone(asked, text) else self.said(asked, text, said)
+
+    def alone(self, asked: Asked, text: str) -> Refusal | None:
+        """What is sent again and was shown to its author alone is told to nobody now either."""
+        return SHADOWED if self.judge.holds(asked, text) else None
 
     def publish(self, asked: Asked, text: str, again: bool, outcome: Outcome) -> None:
         """Show a comment to the room; ``outcome`` is what it entered."""
         if outcome.unknown:
             return asked.refused(UNKNOWN)
-        refusal = self.too_many(asked) if again else self.judge.judge(asked, text)
+        refusal = self.too_many(asked) or self.alone(asked, text) if again else self.judge.judge(asked, text)
         if refusal is not None and refusal is not SHADOWED:
             return self.unshown(asked, refusal, outcome)
         message, mute = self.message(asked, text), mute_of(asked)
+        if mute is not None and not mute.shadow:
+            return self.unshown(asked, muted(mute), outcome)
         if refusal is SHADOWED or mute is not None:
             return self.answer_alone(asked, message.id, outcome)
         comment = self.comment(asked, message, again, outcome)

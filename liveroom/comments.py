@@ -41,7 +41,7 @@ class Erased:
         if what.ids is not UNSET:
             self.ids.update(dict.fromkeys(what.ids))
         if what.viewer is not UNSET:
-            self.viewers[what.viewer] = ts
+            self.viewers[what.viewer] = max(ts, self.viewers.get(what.viewer, 0))
         while len(self.ids) > MOST_IDS:
             del self.ids[next(iter(self.ids))]
         while len(self.viewers) > MOST_VIEWERS:

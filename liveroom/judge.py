@@ -14,12 +14,14 @@ from liveroom.asked import Asked
 from liveroom.limits import Rate, full, too_fast
 from liveroom.room import Person
 from liveroom.settings import Settings
+from liveroom.store.rooms import REMEMBER_SECONDS
 
 # A text, the words of the room, the viewer's locale: the word that it holds, or None.
 Match = Callable[[str, Sequence[str], str], str | None]
 
 SHADOWED = Refusal(Code.WORD_BLOCKED, message="shown to its author alone")
 BLOCKED = Refusal(Code.WORD_BLOCKED, message="a word in it is not allowed here")
+AGAIN_MS = (REMEMBER_SECONDS - 60) * 1000  # so long a comment that is sent again is surely known
 
 
 class Judge:
@@ -38,13 +40,18 @@ class Judge:
             person.said = {}
         if repeats(person.said, said, now, self.settings.duplicate_seconds * 1000):
             return Refusal(Code.DUPLICATE, message="you have just said that")
-        if not asked.actor.staff and self.match(text, asked.room.manners.words, asked.actor.locale) is not None:
+        if self.holds(asked, text):
             if not self.settings.shadow_blocked:
                 return BLOCKED
             self.accept(asked, said)
             return SHADOWED
         self.accept(asked, said)
         return None
+
+    def holds(self, asked: Asked, text: str) -> bool:
+        """A word that is not allowed."""
+        found = None if asked.actor.staff else self.match(text, asked.room.manners.words, asked.actor.locale)
+        return found is not None
 
     def too_often(self, asked: Asked) -> Refusal | None:
         """How the chat is, then the rate."""
@@ -72,10 +79,10 @@ class Judge:
             asked.room.spoke[viewer] = asked.at
 
 
-def resent(person: Person, command: Say) -> bool:
-    """The same intention was said here before."""
-    idem = command.idem
-    return idem is not UNSET and any(one.idem == idem for one in (person.said or {}).values())
+def resent(person: Person, command: Say, text: str, now: float) -> bool:
+    """The same intention was said here before, and Redis still knows how that was answered."""
+    one = (person.said or {}).get(folded(text))
+    return command.idem is not UNSET and one is not None and one.idem == command.idem and now - one.at < AGAIN_MS
 
 
 def take_back(asked: Asked) -> None:

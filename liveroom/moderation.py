@@ -100,7 +100,10 @@ class Moderation:
             return ON_HIMSELF
         if not asked.actor.role.may(Role.HOST) and any(by_host(asked.room, one) for one in command.ids or ()):
             return ON_A_HOST
-        done = fields(await self.chat.delete(self.order(asked), command))
+        order = self.order(asked)
+        if before := await answered(self.chat.rooms, order):
+            return fields(before)
+        done = fields(await self.chat.delete(order, command))
         if not isinstance(done, Refusal):
             asked.room.erased.note(command, int(asked.at))
             with suppress(RedisError, OSError, TimeoutError):  # it is done; who comes later leaves it out by himself
@@ -152,7 +155,7 @@ class Moderation:
 
 def by_host(room: Room, id_: str) -> bool:
     """Whether a comment is known to be a host's."""
-    found = find(room.chat, id_)
+    found = find(room.chat, id_) or find((pin.comment for pin in room.board.pins), id_)
     return found is not None and read_head(found).role.may(Role.HOST)
 
 

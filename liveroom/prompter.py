@@ -71,10 +71,11 @@ class Prompter:
         for room, ver in zip(staffed, versions, strict=True):
             told = self.told[room.info.id]
             if told.stale(ver, self.now_ms()) and self.looks - told.look >= LOOKS:
-                before, told.kept = told.kept, await self.questions.read(room.info.id)
-                if told.kept.asked != before.asked:
-                    told.found = await self.sorted(told.kept, int(self.now_ms()))
+                kept = await self.questions.read(room.info.id)
+                if kept.asked != told.kept.asked:
+                    told.found = await self.sorted(kept, int(self.now_ms()))
                     told.look, told.seats = self.looks, set()
+                told.kept = kept
             self.tell(room, told)
 
     def tell(self, room: Room, told: Told) -> None:

@@ -55,7 +55,7 @@ class Review:
         try:
             async with asyncio.timeout(self.seconds):
                 allowed = await self.ask(asked, message)
-        except (OSError, TimeoutError, DecodeError, ValueError) as error:
+        except (OSError, TimeoutError, DecodeError, ValueError, RecursionError) as error:
             return self.fail(str(error) or "timeout")
         finally:
             self.asking -= 1

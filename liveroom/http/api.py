@@ -168,6 +168,7 @@ class Api:
         return {**about, "created": info.created}
 
     async def close(self, request: Request) -> Response:
+        await self.staff_of(request)
         room = request.path_params["room"]
         closer: Claims = request.state.claims
         told = await self.rooms.close(room, encode(RoomClosed()), self.ids.new(self.clock.now_ms()), closer.sub)
@@ -239,9 +240,10 @@ class Api:
         which = request.query_params.get("stream")
         if which not in (None, "last"):
             raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "stream"}, "stream is 'last', or left out"))
+        await self.staff_of(request)
         report = await self.audience.report(room, last=which == "last")
         if report is None:
-            raise Refused(NO_SUCH_ROOM if await self.rooms.look(room) is None else NO_STREAM)
+            raise Refused(NO_STREAM)
         return reply(report)
 
     # -- moderation --
@@ -268,11 +270,8 @@ class Api:
 
     async def questions(self, request: Request) -> Response:
         """What viewers asked and nobody answered."""
-        room = request.path_params["room"]
-        waiting = await self.prompter.everything(room)
-        if not waiting.questions and await self.rooms.look(room) is None:
-            raise Refused(NO_SUCH_ROOM)
-        return reply(waiting)
+        await self.staff_of(request)
+        return reply(await self.prompter.everything(request.path_params["room"]))
 
     # -- the shop --
 

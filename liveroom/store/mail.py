@@ -68,7 +68,8 @@ class Mail:
         while bag:
             begun = loop.time()
             await self.hand_in(room, bag)
-            bag[:] = [one for one in bag if loop.time() - one.since < PATIENCE_SECONDS]
+            while bag and loop.time() - bag[0].since >= PATIENCE_SECONDS:
+                bag.pop(0).over.set()
             await asyncio.sleep(max(0.0, begun + PERIOD - loop.time()))
         del self.bags[room]
 
@@ -81,7 +82,7 @@ class Mail:
                 await self.inboxes.post(room, [one.mention for one in now])
             done.update(now)
         except (RedisError, OSError, TimeoutError):
-            pass
+            now = list(bag)  # none of them is waited for any longer
         except NoRoom:
             done.update(now)
         except Exception:

@@ -386,3 +386,18 @@ def test_who_is_banned_before_the_draw_does_not_win(pair: list[Node]):
             assert (await host.hear("lottery.settled"))["winners_total"] == 0
 
     asyncio.run(show())
+
+
+def test_who_is_banned_is_told_nothing_over_http_either(pair: list[Node]):
+    async def show():
+        room = make_room(pair[0])
+        async with guests(join(pair[0], room, "host")) as (host,):
+            calls = [("GET", f"/v1/rooms/{room}/{what}") for what in ("bans", "reports", "questions")]
+            key = token(room, "moderator", sub="mo")
+            asked = [(await asyncio.to_thread(pair[1].http, *call, None, key))[0] for call in calls]
+            assert asked == [200, 200, 200]
+            assert code(await host.ask("chat.ban", viewer="mo")) == "ok"
+            asked = [(await asyncio.to_thread(pair[1].http, *call, None, key))[0] for call in calls]
+            assert asked == [403, 403, 403]
+
+    asyncio.run(show())

@@ -280,3 +280,15 @@ def test_settings_and_pins_outlive_the_server(house: House):
             assert [one["comment"]["text"] for one in guest.welcome["snapshot"]["pinned"]] == ["look"]
 
     asyncio.run(show())
+
+
+def test_another_text_under_an_old_key_is_judged_like_any_other(pair: list[Node]):
+    async def show():
+        room = make_room(pair[0])
+        async with guests(join(pair[0], room, "host"), join(pair[0], room)) as (host, ann):
+            assert code(await ann.ask("chat.say", text="hello", idem="y")) == "ok"
+            await setting(host, ann, mode="muted")
+            assert code(await ann.ask("chat.say", text="not now", idem="y")) == "ROOM_MUTED"
+            assert code(await ann.ask("chat.say", text="hello", idem="y")) == "ok"
+
+    asyncio.run(show())

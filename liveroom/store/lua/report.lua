@@ -26,7 +26,8 @@ redis.call("ZADD", KEYS[2], "NX", report.at, ARGV[1])
 if redis.call("ZCARD", KEYS[2]) > tonumber(ARGV[5]) then
     redis.call("HDEL", KEYS[1], redis.call("ZPOPMIN", KEYS[2])[1])
 end
-redis.call("HINCRBY", KEYS[1], "ver", 1)
+-- It rises also when the server forgot it.
+redis.call("HSET", KEYS[1], "ver", math.max(tonumber(redis.call("HGET", KEYS[1], "ver") or "0") + 1, server_ms()))
 redis.call("EXPIRE", KEYS[1], ARGV[7])
 redis.call("EXPIRE", KEYS[2], ARGV[7])
 return 1
