@@ -62,6 +62,17 @@ class Buyers(Players, frozen=True, kw_only=True):
     greedy: Share
 
 
+class Flooders(Part, frozen=True, kw_only=True):
+    per_second: Annotated[int, Meta(ge=1, le=100)]
+
+
+class Moderator(Struct, frozen=True, forbid_unknown_fields=True):
+    """There is one."""
+
+    think_seconds: Seconds
+    mute_seconds: Round
+
+
 class Lottery(Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Round
     winners: Positive
@@ -109,7 +120,17 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     lottery_players: Players
     quiz_players: Players
     buyers: Buyers
+    flooders: Flooders
+    spammers: Talkers
+    evaders: Talkers
+    clumsy: Talkers
+    moderator: Moderator
     show: Show
+
+    @property
+    def disorderly(self) -> bool:
+        """Whether there is something of everything that a moderator has to do."""
+        return all(part.weight for part in (self.flooders, self.spammers, self.evaders, self.clumsy))
 
 
 def read_profile(path: Path) -> Profile:
