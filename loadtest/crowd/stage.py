@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import random
+import time
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -64,9 +65,15 @@ class Stage:
 
     def reset(self) -> None:
         self.notes = Notes()
+        self.began = 0.0  # the show, by our monotonic clock
         self.spawned, self.begun, self.over = Event(), Event(), Event()
         self.ended = Event()  # the notes are complete
         self.sent: dict[str, float] = {}  # what a comment ends with -> when it was sent
+
+    @property
+    def part(self) -> float:
+        """Of the show, that is over."""
+        return (time.monotonic() - self.began) / self.show_seconds
 
     @property
     def url(self) -> str:

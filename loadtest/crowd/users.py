@@ -9,6 +9,7 @@ from locust import task
 
 from loadtest.crowd.conduct import CHAT_BURST, Pace, Shown, unruly
 from loadtest.crowd.notes import Message, Probe
+from loadtest.crowd.rhythm import Rhythm
 from loadtest.crowd.stage import EVASION, about, stage
 from loadtest.crowd.visitor import Visitor, code
 from loadtest.crowd.wire import Ended
@@ -90,16 +91,22 @@ class Talker(Visitor):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.pace = Pace()
+        self.rhythm = Rhythm(stage.profile.talkers.rhythm)
 
     @task
     def talk(self) -> None:
         stage.begun.wait()
-        gevent.sleep(about(stage.profile.talkers.think_seconds))
+        gevent.sleep(self.until_next())
         if stage.over.is_set():
             self.rest()
         mark = stage.new("c")
         stage.sent[mark] = time.perf_counter()
         self.ask("chat.say", text=f"{random.choice(LINES)} #{mark}")
+
+    def until_next(self) -> float:
+        """Seconds, by the rhythm of the show."""
+        patience = about(stage.profile.talkers.think_seconds) / stage.show_seconds
+        return self.rhythm.wait(stage.part, patience) * stage.show_seconds
 
     def insist(self, command: Message) -> Message:
         """What he is refused although he kept his pace is for the verdict."""

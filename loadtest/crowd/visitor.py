@@ -152,6 +152,7 @@ class Visitor(User):
     def cue(self, text: str) -> None:
         if text == BEGIN:
             self.seat.from_begin = True
+            stage.began = stage.began or time.monotonic()
             stage.begun.set()
         elif text == END:
             self.seat.to_end = True
