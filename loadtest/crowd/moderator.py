@@ -33,6 +33,7 @@ class Moderator(Visitor):
         self.good: deque[Message] = deque(maxlen=KEEPS)
         self.bad: dict[str, list[str]] = {}  # author -> what he said since he was dealt with
         self.warned = Counter[str]()
+        self.muted: dict[str, int] = {}  # until when
 
     def told(self, message: Message) -> None:
         super().told(message)
@@ -57,10 +58,11 @@ class Moderator(Visitor):
         self.rest()
 
     def deal(self) -> None:
-        """With somebody who was seen."""
-        if not self.bad:
+        """With somebody who was seen, and is not muted: what he said then is for the verdict."""
+        seen = [viewer for viewer in self.bad if self.muted.get(viewer, 0) <= self.now()]
+        if not seen:
             return
-        viewer = random.choice(list(self.bad))
+        viewer = random.choice(seen)
         ids, step = self.bad.pop(viewer), min(self.warned[viewer], len(STEPS) - 1)
         self.warned[viewer] += 1
         STEPS[step](self, viewer, ids)
@@ -80,6 +82,7 @@ class Moderator(Visitor):
 
     def mute(self, viewer: str, ids: list[str]) -> None:
         if reply := self.do("chat.mute", viewer=viewer, seconds=stage.profile.moderator.mute_seconds):
+            self.muted[viewer] = reply["until"]
             stage.notes.conduct.mutes.append(Silence(viewer, self.now(), reply["until"]))
 
     def ban(self, viewer: str, ids: list[str]) -> None:

@@ -175,7 +175,7 @@ def test_users_of_two_processes_get_one_verdict(house: House, tmp_path: Path) ->
         everybody = [
             subprocess.Popen([*locust, *words], env=environ, stdout=log, stderr=subprocess.STDOUT)
             for words, log in (
-                ([*master, *alone, "--host", node.url, "--show-seconds", "3"], out),
+                ([*master, *alone, "--host", node.url, "--show-seconds", "8"], out),
                 (worker, subprocess.DEVNULL),
                 (worker, subprocess.DEVNULL),
             )
