@@ -89,6 +89,7 @@ docs: $(STAMP) ## write what is generated from the code, and check the links bet
 image-dry-run: $(STAMP) ## do what the Dockerfile and compose.yaml say, without Docker
 	$(BIN)/python -m pytest -m slow -rs --durations=0 tests/image
 
+# Where there is systemd, Debian starts Prometheus as a service; the tests do not need that one.
 system-deps: ## install the system packages that tests want (Debian, Ubuntu)
 	@if dpkg -s $(SYSTEM_DEPS) >/dev/null 2>&1; then exit 0; fi; \
 	command -v apt-get >/dev/null 2>&1 || { echo 'No apt-get here; install by hand: $(SYSTEM_DEPS)' >&2; exit 1; }; \

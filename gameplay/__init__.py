@@ -1,11 +1,12 @@
 """The menu: every play of the house, one line each."""
 
-from gameplay import count, danmaku, likes, lottery, moderation, quiz, sale, sprint
+from gameplay import count, danmaku, likes, lottery, moderation, questions, quiz, sale, sprint
 
 PLAYS = (
     danmaku.PLAY,
     moderation.PLAY,
     likes.PLAY,
+    questions.PLAY,
     lottery.PLAY,
     quiz.PLAY,
     sprint.PLAY,

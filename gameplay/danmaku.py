@@ -74,7 +74,7 @@ class Pinned(Event, frozen=True, tag="chat.pinned"):
 
 
 class Mentioned(Event, frozen=True, tag="chat.mentioned"):
-    """For the one who is named in a comment, also when the room was not shown it."""
+    """For the one who is named in a comment, or answered, also when the room was not shown it: kept until read."""
 
     delivery = "private"
 
@@ -82,6 +82,7 @@ class Mentioned(Event, frozen=True, tag="chat.mentioned"):
     id: str
     text: str
     of: str | UnsetType = UNSET
+    inbox: str = ""
 
 
 class Sampled(Event, frozen=True, tag="chat.sampled"):

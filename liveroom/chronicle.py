@@ -15,7 +15,8 @@ from liveroom.memory import Memory
 from liveroom.menu import KINDS
 from liveroom.protocol import encode
 from liveroom.room import Room
-from liveroom.store.rounds import Letter, Rounds
+from liveroom.store.inboxes import Inboxes, Letter
+from liveroom.store.rounds import Rounds
 
 REMEMBERED = 4  # proofs, and rankings, of the rounds last asked for
 UNDECIDED = frozenset({"", "announced", "open", "closed"})
@@ -36,6 +37,7 @@ class Mine(Struct, frozen=True, gc=False):
 
     rounds: Mapping[str, bytes] = {}
     letters: Sequence[Letter] = ()
+    mail: int = 0  # the number of a mention up to which those of his are among the letters
 
     def told(self, epoch: str, seq: int) -> list[bytes]:
         """The letters that one may see who knows all up to there."""
@@ -45,8 +47,9 @@ class Mine(Struct, frozen=True, gc=False):
 class Chronicle:
     """Answers from Redis, or from the ledger where Redis has forgotten a round."""
 
-    def __init__(self, rounds: Rounds, archive: Archive, keys: DrawKeys) -> None:
+    def __init__(self, rounds: Rounds, inboxes: Inboxes, archive: Archive, keys: DrawKeys) -> None:
         self.rounds = rounds
+        self.inboxes = inboxes
         self.archive = archive
         self.keys = keys
         self.proofs: Memory[bytes | None] = Memory(REMEMBERED)
@@ -56,11 +59,12 @@ class Chronicle:
         """What each of these viewers has in the live rounds, and his letters."""
         at = room.info.id
         own = await self.rounds.own(at, viewers, list(room.wall))
-        letters = await self.rounds.inboxes(at, viewers)
+        mail, letters = await self.inboxes.read(at, viewers)
         return {
             viewer: Mine(
                 {one: self.mine(room, one, viewer, rows[n]) for one, rows in own.items() if rows[n] is not None},
                 letters.get(viewer, []),
+                mail,
             )
             for n, viewer in enumerate(viewers)
         }

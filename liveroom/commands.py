@@ -15,6 +15,7 @@ from gameplay.danmaku import Mentioned, Message, Reply, Say, too_much
 from gameplay.likes import Like
 from gameplay.moderation import BANNED, NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Code, Command, Refusal
+from gameplay.questions import Asker
 from gameplay.sale import Claim
 from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
@@ -34,7 +35,10 @@ from liveroom.store.clock import Clock
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
 from liveroom.store.gather import UNKNOWN
+from liveroom.store.inboxes import Mention
 from liveroom.store.likes import Likes
+from liveroom.store.mail import Mail
+from liveroom.store.questions import Questions
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
 
@@ -60,6 +64,8 @@ class Desk:
         judge: Judge,
         review: Review,
         chat: Chat,
+        mail: Mail,
+        questions: Questions,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.settings = settings
@@ -71,6 +77,8 @@ class Desk:
         self.likes = likes
         self.entrance = entrance
         self.attendance = attendance
+        self.mail = mail
+        self.questions = questions
         self.spawn = spawn
         self.entering: dict[str, Asked] = {}  # comments that enter rounds at this moment, by their idempotency key
         self.judge = judge
@@ -150,15 +158,21 @@ class Desk:
         command = asked.command
         assert isinstance(command, Reply)
         try:
-            found = await self.chat.comment(asked.room, command.id)
+            author = await self.author(asked.room, command.id)
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
-        if found is None:
+        if author is None:
             return asked.refused(NO_SUCH_COMMENT)
-        author = read_head(found).from_
         named = () if author == asked.actor.viewer else (author,)
         said = Say(text=command.text, reply_to=command.id, mentions=named, cid=command.cid, idem=command.idem)
         return self.say(structs.replace(asked, command=said))
+
+    async def author(self, room: Room, comment: str) -> str | None:
+        """Who made a comment that is still kept, or a question that waits though the room was not shown it."""
+        if found := await self.chat.comment(room, comment):
+            return read_head(found).from_
+        asker = await self.questions.asker(room.info.id, comment)
+        return None if asker is None or comment in room.erased.ids else asker.viewer
 
     def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
         """An entry that may be sent again, while this one is under way or later, here or elsewhere."""
@@ -183,7 +197,7 @@ class Desk:
             return self.entrance.enter_all(asked, rounds, lambda outcome: self.publish(asked, text, again, outcome))
         mine, _, answer = kept.partition(b" ")
         said = as_said(answer) if mine.decode() == digest(asked.command) else None
-        return asked.done(told_before(said)) if said else asked.refused(MISMATCH)
+        return self.said(asked, text, said) if said else asked.refused(MISMATCH)
 
     def publish(self, asked: Asked, text: str, again: bool, outcome: Outcome) -> None:
         """Show a comment to the room; ``outcome`` is what it entered."""
@@ -238,10 +252,9 @@ class Desk:
     def comment(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> Comment:
         """A message on its way to the room."""
         command, actor = asked.command, asked.actor
-        answer = self.when_said(asked, again, outcome)
+        answer = self.when_said(asked, message, again, outcome)
         comment = Comment(message.id, actor.viewer, encode(message), actor.staff, answer)
         comment.again, comment.more = again, encode(outcome.fields) if outcome.fields else b""
-        comment.mentions = () if again else self.mentions(asked, message)
         if command.idem is not UNSET:
             comment.once = once_key(self.rooms, asked)
             comment.digest = digest(command)
@@ -278,25 +291,56 @@ class Desk:
         wait = self.spend_other(asked.actor, OTHER.shared(asked.actor.person.homes), asked.at / 1000)
         return too_fast(wait) if wait and not asked.actor.staff else None
 
-    def when_said(self, asked: Asked, again: bool, outcome: Outcome) -> Callable[[CommentSaid | Refusal], None]:
+    def when_said(
+        self, asked: Asked, message: Message, again: bool, outcome: Outcome
+    ) -> Callable[[CommentSaid | Refusal], None]:
         def answer(result: CommentSaid | Refusal) -> None:
             if isinstance(result, Refusal):
                 if result is TRY_LATER and not again:
                     take_back(asked)
                 self.unshown(asked, result, outcome)
             else:
-                asked.done(told_before(result))
+                self.said(asked, message.text, result)
+                if result.id == message.id and not (asked.actor.staff or outcome.entered):
+                    by = Asker(message.id, message.from_, message.name, message.text, message.ts)
+                    self.questions.heard(asked.room.info.id, by)
 
         return answer
 
-    def mentions(self, asked: Asked, message: Message) -> list[tuple[str, bytes]]:
-        """Whom a comment names: told in private too, for the room may not be shown it."""
-        named = dict.fromkeys(message.mentions)
-        if message.reply_to is not UNSET and (author := author_of(asked.room, message.reply_to)):
-            named[author] = None
-        named.pop(message.from_, None)
-        told = encode(Mentioned(message.from_, message.id, message.text, message.reply_to))
-        return [(viewer, told) for viewer in named]
+    def said(self, asked: Asked, text: str, said: CommentSaid) -> None:
+        """It is said, now or before: whom it names is told in private too, for the room may not be shown it."""
+        command, fields = asked.command, told_before(said)
+        assert isinstance(command, Say)
+        if "id" in fields and (command.mentions or command.reply_to is not UNSET) and not mute_of(asked):
+            self.spawn(self.mention(asked, command, text, fields))
+        else:
+            asked.done(fields)
+
+    async def mention(self, asked: Asked, command: Say, text: str, fields: dict[str, Any]) -> None:
+        """The `ok` comes behind the letters, so that nothing that was acknowledged is lost with this node."""
+        room, by, id_ = asked.room, asked.actor.viewer, fields["id"]
+        try:
+            named = dict.fromkeys(command.mentions)
+            if author := await self.answered(asked, command):
+                named[author] = None
+            named.pop(by, None)
+            if named:
+                told = Mentioned(by, id_, text, command.reply_to, f"m_{id_}")
+                await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), encode(told)))
+        finally:
+            asked.done(fields)
+
+    async def answered(self, asked: Asked, command: Say) -> str | None:
+        """Who is answered. A question that the staff answers waits no more; the room may not have been shown it."""
+        if command.reply_to is UNSET:
+            return None
+        room, author = asked.room.info.id, author_of(asked.room, command.reply_to)
+        if asked.actor.staff:
+            with suppress(RedisError, OSError, TimeoutError):
+                if author is None and (asker := await self.questions.asker(room, command.reply_to)):
+                    author = asker.viewer
+                await self.questions.answered(room, command.reply_to)
+        return author
 
     def history(self, asked: Asked) -> None:
         command = asked.command
@@ -388,7 +432,7 @@ class Desk:
         command = asked.command
         assert isinstance(command, InboxAck)
         try:
-            await self.entrance.rounds.acknowledge(asked.room.info.id, asked.actor.viewer, command.ids)
+            await self.mail.inboxes.acknowledge(asked.room.info.id, asked.actor.viewer, command.ids)
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
         return asked.done({})

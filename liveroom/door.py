@@ -145,7 +145,9 @@ class Door:
         await self.turn_away(room, joiners)
         await self.catch_up(room, joiners)
         seq = await self.feed.read_board(room)
-        parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners if not joiner.staff}))
+        parts = await self.chronicle.parts(room, list({joiner.viewer for joiner in joiners}))
+        if any(part.mail > room.mail for part in parts.values()):
+            await self.feed.postman.catch_up(room)
         await self.flushed(room, seq)  # what the snapshot has seen must have been told to the room
         for joiner in joiners:
             if joiner.open:
@@ -209,14 +211,10 @@ class Door:
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
             seq, read = room.flushed, min(read, joiner.resume.seq)
             behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
-        self.hub.told.alone(send(joiner, welcome))
-        replay = 0
-        if behind:
-            frames = framed(behind, joiner.codec)
-            if not joiner.transport.is_closing():
-                joiner.transport.write(frames)
-                self.hub.told.alone(len(frames))
-            replay = len(frames)
+        frames = framed([welcome], joiner.codec) + (framed(behind, joiner.codec) if behind else b"")
+        if not joiner.transport.is_closing():
+            joiner.transport.write(frames)
+            self.hub.told.alone(len(frames))
         person = self.hub.sit(room, joiner)
         person.homes = homes
         person.came = person.came or self.hub.now_ms()
@@ -225,7 +223,9 @@ class Door:
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
-        joiner.enter(room, person, replay + len(welcome))
+        if part.mail < room.mail:
+            self.spawn(self.feed.postman.tell_missed(room, joiner.viewer, part.mail, room.mail))
+        joiner.enter(room, person, len(frames))
         self.remind(room, joiner)
         self.joins += 1
         self.resumes += missed is not None

@@ -4,8 +4,9 @@ A room collects what is to be told and tells it as one frame per tick: the first
 thing after a quiet while leaves at once, the rest waits for the next point of a
 fixed grid. All viewers of a tick get the *same bytes object*, so a delivery costs
 one call of ``transport.write`` and nothing else. Each tick has up to two frames
-per encoding: *full*, and *essential* (ledger and state) for whoever is slow or
-asked for little; leaving out the crowd never loses a ledger event.
+per encoding: *full*, and *essential* (ledger and state) for whoever is slow;
+leaving out the crowd never loses a ledger event. Who asked for little has ticks
+of his own (``lean.py``), made of what these have told.
 
 Who is told, and up to which event, is fixed together before the first byte of a
 tick is written; a flush of a big room is then done in slices, so that the other
@@ -24,7 +25,8 @@ from msgspec.structs import replace
 
 from gameplay.danmaku import Sampled
 from liveroom.counts import LATE, Spread, Told
-from liveroom.protocol import JSON_CODEC, Beat, Close, Codec, encode, framed
+from liveroom.lean import Lean
+from liveroom.protocol import Beat, Close, Codec, Profile, encode, framed
 from liveroom.room import Limits, LogEvent, Person, Private, Room, RoomInfo, Seat, Tick
 
 SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
@@ -49,10 +51,10 @@ class Frames:
     def __init__(self, essential: Sequence[bytes], crowd: Sequence[bytes | Raw] = ()) -> None:
         self.essential: list[bytes | Raw] = [*essential]
         self.full: list[bytes | Raw] = [*essential, *crowd]
-        self._made: dict[tuple[str, bool], bytes] = {}
+        self._made: dict[tuple[str, bool, bool], bytes] = {}
 
     def get(self, codec: Codec, lean: bool) -> bytes:
-        key = (codec.name, lean)
+        key = (codec.name, codec.deflate, lean)
         made = self._made.get(key)
         if made is None:
             parts = self.essential if lean else self.full
@@ -60,15 +62,17 @@ class Frames:
         return made
 
 
-class Flush(Struct, frozen=True, gc=False):
-    """One tick on its way out: what is written, to whom, and since when (the loop's time, in seconds; room time)."""
+Parcel = tuple[Frames, list[Seat]]  # what is written, to whom
 
-    frames: Frames
+
+class Flush(Struct, frozen=True, gc=False):
+    """One tick on its way out, and since when (the loop's time, in seconds); 0 where that says nothing of the room."""
+
+    parcels: Sequence[Parcel]
     private: Sequence[Private]
-    seats: list[Seat]
     closing: bool
     began: float
-    began_ms: float
+    began_ms: float  # room time
 
 
 def phase_of(room: str, window: float) -> float:
@@ -117,6 +121,8 @@ class Hub:
         room.shown += len(comments)
         room.total += total
         room.counted += total
+        for lean in room.lean.values():
+            lean.hear(comments, total - len(comments))
         if comments:
             self.wake(room, back=True)
 
@@ -189,20 +195,29 @@ class Hub:
         room.tick.private = [message for message in tick.private if message.after > room.flushed]
         if frames.essential:
             room.last_told = room.last_flush
-        if frames.full or now_due:
-            self.begin(room, frames, now_due, closing=room.info.state == "closed")
+        closing = room.info.state == "closed"
+        parcels = [(frames, in_full(room))] if frames.full else []
+        if room.lean:
+            parcels += self.told_to_lean(room, tick, now_due, closing=closing)
+        if parcels or now_due:
+            self.begin(room, Flush(parcels, now_due, closing, self.timers.time(), self.now_ms()))
 
-    def begin(self, room: Room, frames: Frames, private: Sequence[Private] = (), *, closing: bool = False) -> None:
+    def begin(self, room: Room, flush: Flush) -> None:
         """Start to write; whoever sits down from now on is not written to."""
         room.flushing = True
-        self.write(room, Flush(frames, private, list(room.seats), closing, self.timers.time(), self.now_ms()), 0)
+        self.write(room, flush, 0, 0)
 
-    def write(self, room: Room, flush: Flush, start: int) -> None:
-        if flush.frames.full:
-            self.deliver(room, flush.frames, flush.seats[start : start + SLICE])
-        if start + SLICE < len(flush.seats):
-            self.timers.call_soon(lambda: self.write(room, flush, start + SLICE))
-            return
+    def write(self, room: Room, flush: Flush, number: int, start: int) -> None:
+        """One slice of one parcel."""
+        if number < len(flush.parcels):
+            frames, seats = flush.parcels[number]
+            self.deliver(room, frames, seats[start : start + SLICE])
+            start += SLICE
+            if start >= len(seats):
+                number, start = number + 1, 0
+            if number < len(flush.parcels):
+                self.timers.call_soon(lambda: self.write(room, flush, number, start))
+                return
         self.hand_out(room, flush, 0)
 
     def hand_out(self, room: Room, flush: Flush, start: int) -> None:
@@ -213,11 +228,15 @@ class Hub:
             self.timers.call_soon(lambda: self.hand_out(room, flush, start + SLICE))
             return
         room.flushing = False
-        self.took.note(max(0.0, self.now_ms() - flush.began_ms) / 1000)
-        room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
+        if flush.began:
+            self.took.note(max(0.0, self.now_ms() - flush.began_ms) / 1000)
+            room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
         if flush.closing:
             self.empty(room)
-        elif room.tick:
+            return
+        if any(lean.ripe for lean in room.lean.values()):
+            self.timers.call_soon(lambda: self.flush_lean(room))
+        if room.tick:
             self.wake(room)
 
     def empty(self, room: Room) -> None:
@@ -230,31 +249,28 @@ class Hub:
     def deliver(self, room: Room, frames: Frames, seats: list[Seat]) -> None:
         """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
         slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
-        usual = JSON_CODEC
-        full = frames.get(usual, lean=False)
-        others = 0
+        codec, full, written = None, b"", 0
         for seat in seats:
             transport = seat.transport
             if seat not in room.seats or transport.is_closing():
-                others += 1  # gone since the tick was fixed
-                continue
+                continue  # gone since the tick was fixed
+            if seat.codec is not codec:
+                self.count(written, len(full), len(frames.full))
+                codec, written = seat.codec, 0
+                full = frames.get(codec, lean=False)
             waiting = transport.get_write_buffer_size()
-            if waiting <= slow and seat.profile == "full" and seat.codec is usual:
+            if waiting <= slow:
                 transport.write(full)
-                continue
-            others += 1
-            if waiting <= cut or not seat.cut():
-                self.deliver_otherwise(frames, seat, slow=waiting > slow)
-        self.count(len(seats) - others, len(full), len(frames.full))
+                written += 1
+            elif waiting <= cut or not seat.cut():
+                self.deliver_essential(frames, seat)
+        self.count(written, len(full), len(frames.full))
 
-    def deliver_otherwise(self, frames: Frames, seat: Seat, *, slow: bool) -> None:
-        """In another encoding than most, or without the crowd."""
-        lean = slow or seat.profile != "full"
-        if slow:
-            self.told.spared += len(frames.full) - len(frames.essential)
-        if payload := frames.get(seat.codec, lean=lean):
+    def deliver_essential(self, frames: Frames, seat: Seat) -> None:
+        self.told.spared += len(frames.full) - len(frames.essential)
+        if payload := frames.get(seat.codec, lean=True):
             seat.transport.write(payload)
-            self.count(1, len(payload), len(frames.essential if lean else frames.full))
+            self.count(1, len(payload), len(frames.essential))
 
     def count(self, frames: int, size: int, messages: int) -> None:
         self.told.frames += frames
@@ -266,6 +282,84 @@ class Hub:
         for seat in person.seats if person else ():
             self.told.alone(send(seat, message.body))
 
+    # -- those who asked for little --
+
+    def told_to_lean(self, room: Room, tick: Tick, private: Sequence[Private], *, closing: bool) -> list[Parcel]:
+        """What the others are told now waits for their own ticks; what may not wait is told now."""
+        now = self.now_ms()
+        for message in private:  # each right behind its event
+            for seat in room.people[message.to].seats if message.to in room.people else ():
+                if seat.profile in room.lean:
+                    room.lean[seat.profile].wanted(message.after)
+        parcels: list[Parcel] = []
+        for lean in room.lean.values():
+            lean.take(tick)
+            if closing or lean.ripe or (lean.ledger and passed(lean.last_event, now, lean.window)):
+                parcels += self.parcels_of(room, lean)
+            self.pulse(room, lean)
+        return parcels
+
+    def parcels_of(self, room: Room, lean: Lean) -> list[Parcel]:
+        letters = lean.letters(self.now_ms(), room.flushed)
+        return [(Frames(essential, crowd), seats) for essential, crowd, seats in letters]
+
+    def pulse(self, room: Room, lean: Lean) -> None:
+        """If something waits, it is told at the next point of the profile's grid."""
+        if lean.gathered and not lean.due:
+            lean.due = True
+            now = self.now_ms()
+            wait = next_tick(now, lean.window, lean.phase) - now
+            self.timers.call_later(wait / 1000, lambda: self.strike_lean(room, lean))
+
+    def strike_lean(self, room: Room, lean: Lean) -> None:
+        """A point of the grid; what is only a number and comes just behind a frame waits for the next."""
+        lean.due = False
+        if not lean.seats:
+            return
+        if lean.ready(self.now_ms()):
+            lean.ripe = True
+            self.flush_lean(room)
+        self.pulse(room, lean)
+
+    def flush_lean(self, room: Room) -> None:
+        if not room.flushing:
+            ripe = [lean for lean in room.lean.values() if lean.ripe]
+            parcels = [parcel for lean in ripe for parcel in self.parcels_of(room, lean)]
+            if parcels:
+                self.begin(room, Flush(parcels, (), closing=False, began=0, began_ms=0))
+
+    def change(self, room: Room, seat: Seat, profile: Profile) -> None:
+        """From now on he is told more or less; what the others of his new profile know, he is told at once."""
+        if seat.profile == profile or seat not in room.seats:
+            seat.profile = profile
+            return
+        waiting = self.unlean(room, seat)
+        seat.profile = profile
+        if profile != "full":
+            self.make_lean(room, seat)
+        if waiting:
+            self.deliver(room, Frames(waiting), [seat])
+
+    def make_lean(self, room: Room, seat: Seat) -> None:
+        lean = room.lean.get(seat.profile)
+        if lean is None:
+            lite = seat.profile == "lite"
+            window = self.limits.lite_ms if lite else self.limits.min_ms
+            places = -(-self.limits.lite_budget * window // 1000) if lite else 0
+            phase = phase_of(room.info.id, window)
+            lean = room.lean[seat.profile] = Lean(window, phase, places, room.flushed, self.now_ms())
+        lean.sit(seat)
+
+    def unlean(self, room: Room, seat: Seat) -> list[bytes]:
+        """The essential that he was not told yet."""
+        lean = room.lean.get(seat.profile)
+        if lean is None:
+            return []
+        waiting = lean.leave(seat)
+        if not lean.seats:
+            del room.lean[seat.profile]
+        return waiting
+
     # -- coming and going --
 
     def sit(self, room: Room, seat: Seat) -> Person:
@@ -274,6 +368,10 @@ class Hub:
             person = room.people[seat.viewer] = Person([])
         person.seats.append(seat)
         room.seats[seat] = None
+        if seat.profile != "full":
+            self.make_lean(room, seat)
+        if seat.staff:
+            room.staff[seat] = None
         return person
 
     def leave(self, room: Room, seat: Seat) -> Person | None:
@@ -281,6 +379,8 @@ class Hub:
         if seat not in room.seats:
             return None
         del room.seats[seat]
+        self.unlean(room, seat)
+        room.staff.pop(seat, None)
         person = room.people[seat.viewer]
         person.seats.remove(seat)
         if person.seats:
@@ -334,9 +434,19 @@ class Hub:
     def beat(self, room: Room) -> None:
         """Tell a room that nothing was told for a heartbeat's time that we live."""
         now = self.now_ms()
-        if room.seats and passed(room.last_told, now, self.limits.heartbeat_ms - 1000) and not room.flushing:
+        if not room.seats or room.flushing:
+            return
+        beat, quiet = Frames([encode(Beat(int(now), room.flushed))]), self.limits.heartbeat_ms - 1000
+        parcels: list[Parcel] = []
+        if passed(room.last_told, now, quiet):
             room.last_told = now
-            self.begin(room, Frames([encode(Beat(int(now), room.flushed))]))
+            parcels.append((beat, in_full(room)))
+        for lean in room.lean.values():
+            if passed(lean.last_told, now, quiet):
+                lean.last_told = now
+                parcels += self.parcels_of(room, lean) if lean.ledger or lean.state else [(beat, list(lean.seats))]
+        if parcels:
+            self.begin(room, Flush(parcels, (), closing=False, began=self.timers.time(), began_ms=now))
 
     def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
         """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""
@@ -344,13 +454,19 @@ class Hub:
         room.ring.clear()
         private = [replace(one, after=seq) for one in room.tick.private]  # its event is in the snapshot
         room.tick = replace(room.tick, ledger=[message], state={}, private=private)
+        for lean in room.lean.values():
+            lean.void()
         self.wake(room)
 
 
+def in_full(room: Room) -> list[Seat]:
+    return [seat for seat in room.seats if seat.profile == "full"] if room.lean else list(room.seats)
+
+
 def send(seat: Seat, body: bytes) -> int:
-    """One message to one viewer, at once; how many bytes that were."""
+    """One message to one viewer, at once; how many bytes that were. What only one reads is not compressed."""
     if seat.transport.is_closing():
         return 0
-    frame = framed([body], seat.codec)
+    frame = framed([body], seat.codec.plain)
     seat.transport.write(frame)
     return len(frame)

@@ -36,6 +36,7 @@ from liveroom.ids import Ids
 from liveroom.room import Room
 from liveroom.store.chat import Chat
 from liveroom.store.orders import Order, answered
+from liveroom.store.questions import Questions
 from liveroom.store.reports import Reports
 from liveroom.store.sanctions import Docket
 
@@ -48,12 +49,14 @@ class Moderation:
         docket: Docket,
         chat: Chat,
         reports: Reports,
+        questions: Questions,
         ids: Ids,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.docket = docket
         self.chat = chat
         self.reports = reports
+        self.questions = questions
         self.ids = ids
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
@@ -71,7 +74,11 @@ class Moderation:
         if command.viewer == asked.actor.viewer:
             return ON_HIMSELF
         sanction = sanction_of(command, asked.actor.viewer, asked.actor.role, asked.at)
-        return fields(await self.docket.impose(self.order(asked), sanction))
+        done = fields(await self.docket.impose(self.order(asked), sanction))
+        if sanction.kind == "ban" and not isinstance(done, Refusal):
+            with suppress(RedisError, OSError, TimeoutError):  # nobody who is banned waits for an answer
+                await self.questions.forget(asked.room.info.id, viewers=[sanction.viewer])
+        return done
 
     async def lift(self, asked: Asked) -> Done:
         command: Any = asked.command
@@ -99,6 +106,8 @@ class Moderation:
             with suppress(RedisError, OSError, TimeoutError):  # it is done; who comes later leaves it out by himself
                 await self.chat.forget(asked.room)
                 await self.reports.forget(asked.room.info.id, asked.room.erased)
+                viewers = () if command.viewer is UNSET else (command.viewer,)
+                await self.questions.forget(asked.room.info.id, command.ids or (), viewers)
         return done
 
     async def pin(self, asked: Asked) -> Done:

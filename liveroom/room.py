@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import ceil
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Raw, Struct
 
@@ -15,6 +15,9 @@ from liveroom.comments import Erased
 from liveroom.limits import Bucket
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
+
+if TYPE_CHECKING:
+    from liveroom.lean import Lean
 
 SHORTEST_MS = 5
 LONGEST_MS = 1000  # a stall of the machine must not make it longer
@@ -114,6 +117,9 @@ class Limits(Struct, frozen=True):
     slow_bytes: int = 64 * 1024
     cut_bytes: int = 256 * 1024
     heartbeat_ms: int = 15_000
+    lite_ms: int = 1000
+    lite_budget: int = 5
+    min_ms: int = 3000
 
 
 class Room:
@@ -128,10 +134,13 @@ class Room:
         self.sanctions: dict[str, Sanction] = {}  # by name, see ``gameplay/moderation.py``
         self.manners = OPEN  # how its chat is
         self.spoke: dict[str, float] = {}  # in slow mode: who spoke last when, room time in ms; oldest first
+        self.mail = 0  # the number of the newest mention that was handed over here
         self.ring: deque[LogEvent] = deque(maxlen=limits.resume_events)
         self.erased = Erased()
         self.chat: deque[Raw] = deque(maxlen=limits.history)
         self.seats: dict[Seat, None] = {}
+        self.lean: dict[Profile, Lean] = {}  # those of them who asked for little
+        self.staff: dict[Seat, None] = {}  # those of them who are staff
         self.people: dict[str, Person] = {}
         self.tick = Tick()
         self.flushing = False

@@ -58,7 +58,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     resume_seconds: Seconds = 120  # who comes back within it gets what he missed
     resume_events: Positive = 1000  # unless that is more than so many events
     history: Positive = 500  # comments kept for `history.get`
+    compression: Literal["off", "on"] = "off"  # on: permessage-deflate for who offers it, made once per tick
     window_ms: Positive = 100  # the longest tick, unless telling a room takes most of it
+    lite_ms: Positive = 1000  # the tick of who asked for the profile `lite`
+    lite_budget: Positive = 5  # comments per second that he is shown
+    min_ms: Positive = 3000  # the tick of who asked for the profile `min`
     connections: Positive = 5  # per viewer and room
 
     # moderation
@@ -88,6 +92,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     slow_bytes: Positive = 64 * 1024  # may wait for a viewer; above it he gets the essential only
     cut_bytes: Positive = 256 * 1024  # above it he is cut: 4001
     stalled_sweeps: Positive = 10  # so many seconds without progress: 4001
+    step_down_sweeps: Positive = 3  # so many seconds over half of slow_bytes: the next smaller profile
+    calm_sweeps: Positive = 60  # so many in which nothing waited: the next greater one, up to what was asked for
     close_seconds: Seconds = 5  # a close frame is given so long to be answered
     redis_seconds: Seconds = 1  # how long an answer of Redis is waited for
     lease_seconds: Seconds = 15  # a node silent for so long has left its rooms

@@ -170,6 +170,14 @@ def rhythm(message: Message) -> str | None:
     return f"{message['level']}: {quiet}; {message['leaves']} left in the last one"
 
 
+def questions(message: Message) -> str:
+    """What waits longest for an answer, most asked first."""
+    top = message["questions"][:3]
+    first = [f"{one['text']} ({one['viewers']}×, {lasting(one['waiting_ms'] / 1000)})" for one in top]
+    more = len(message["questions"]) + message.get("more", 0) - len(first)
+    return "waiting for an answer: " + ("  ".join(first) or "nothing") + (f"  and {more} more" if more else "")
+
+
 QUIET = {"chat", "room", "like", "time"}  # not of rounds
 
 LINES: dict[str, Callable[[Message], str | None]] = {

@@ -48,6 +48,7 @@ class Screen:
         self.viewers = self.likes = 0
         self.typed = ""
         self.audience: Message | None = None  # not printed yet
+        self.asked: list[str] = []  # the questions that were printed
         self.rounds: dict[str, str] = {}  # the newest of each kind
         self.claim: Message | None = None  # takes the newest that can be claimed
         self.claims: dict[str, Message] = {}  # by sale: what was asked and perhaps not answered
@@ -68,7 +69,9 @@ class Screen:
             "room.notice": self.on_notice,
             "room.joined": self.on_joined,
             "room.closed": self.on_closed,
+            "profile.changed": self.on_profile,
             "retention.live": self.on_audience,
+            "questions.live": self.on_questions,
         }
 
     def show(self, message: Message) -> None:
@@ -158,8 +161,19 @@ class Screen:
     def on_closed(self, _: Message) -> None:
         self.say("the room is closed", "dim")
 
+    def on_profile(self, message: Message) -> None:
+        less = message["why"] == "slow"
+        self.say(f"{'slow connection' if less else 'calm connection'}: profile {message['profile']}", "dim")
+
     def on_audience(self, message: Message) -> None:
         self.audience = message
+
+    def on_questions(self, message: Message) -> None:
+        """When others are the first three."""
+        asked = [one["id"] for one in message["questions"][:3]]
+        if asked != self.asked:
+            self.say(telling.questions(message), "bold yellow")
+        self.asked = asked
 
     def wish(self, text: str) -> Message | None:
         """The command that was typed. A claim that was perhaps not answered is the same when it is typed again."""
@@ -335,12 +349,12 @@ async def show_all(viewer: Viewer, screen: Screen) -> Closed | None:
     return None
 
 
-def run_watch(server: Server, room: str, name: str, limit_s: float | None, role: str = "viewer") -> None:
+def run_watch(server: Server, room: str, name: str, limit_s: float | None, role: str, profile: str) -> None:
     """Everything the command does. Raises Trouble."""
     token = server.token_for(f"watch-{os.urandom(4).hex()}", room, role, name)
     terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
     console = Console(highlight=False)
-    viewer = Viewer(server.url, room, token, source="terminal", ping_seconds=STATUS_SECONDS)
+    viewer = Viewer(server.url, room, token, profile=profile, source="terminal", ping_seconds=STATUS_SECONDS)
     screen = Screen(console, viewer, lambda hold: server.call("POST", "/dev/pay", token, {"room": room, "hold": hold}))
     live = Live(screen, console=console, refresh_per_second=10, transient=True, redirect_stdout=False)
     try:

@@ -20,7 +20,7 @@ from errno import EINPROGRESS
 from types import TracebackType
 from typing import Self
 
-from loadtest.frames import CLOSE, PING, PONG, frame
+from loadtest.frames import CLOSE, PING, PONG, TEXT, frame
 
 READ = 256 * 1024
 LARGEST = 1024 * 1024  # the protocol's limit for a server frame
@@ -118,9 +118,10 @@ class Viewer:
 class Crowd:
     """Everybody's sockets, in one epoll. `gone` counts the ends that were not ours, by reason."""
 
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, opcode: int = TEXT) -> None:
         self.port = port
         self.request = request
+        self.opcode = opcode  # of a hello
         self.prompt = select.epoll()  # who listens, who is on his way in, who has more to send
         self.patient = select.epoll()  # the drains in the room
         self.drain_at = time.monotonic()
@@ -216,7 +217,7 @@ class Crowd:
                 return
             if viewer.hello:
                 self.joining[fd] = Step.WELCOME
-                self.send(viewer, frame(viewer.hello))
+                self.send(viewer, frame(viewer.hello, self.opcode))
                 return
         else:
             viewer.read()

@@ -34,8 +34,9 @@ TOP |= {"asked": "floor", "memory": "floor", "referee": "floor", "entrance": "fl
 TOP |= {"moderation": "floor", "judge": "floor", "review": "floor", "callout": "floor", "matching": "floor"}
 TOP |= {"params": "protocol", "figures": "protocol"}
 TOP |= {"till": "floor", "rebuild": "floor", "audience": "floor", "latch": "floor", "wordfile": "floor"}
+TOP |= {"prompter": "floor"}
 TOP |= dict.fromkeys(["__main__", "remote", "replay", "watch", "show", "verify_draw"], "cli")
-TOP |= {"metrics": "app", "logs": "app", "health": "cli", "top": "cli"}
+TOP |= {"node": "app", "metrics": "app", "logs": "app", "health": "cli", "top": "cli"}
 WORLD = {
     *("asyncio", "concurrent", "multiprocessing", "os", "pathlib", "random", "redis", "secrets", "select", "selectors"),
     *("shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading"),

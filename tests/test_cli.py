@@ -369,17 +369,23 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
                     {"t": "chat.reports", "open": 2, "ver": 7},
                     {"t": "chat.message", "id": "c1", "name": "小雨", "role": "host", "text": "hi\x1b[2J"},
                     {"t": "room.notice", "seq": 2, "text": "soon", "from": "Host"},
+                    {"t": "profile.changed", "profile": hello["profile"], "why": "slow"},
                     {"t": "from.the.future"},
+                    {"t": "questions.live", "questions": asked[:2], "now": 1},
+                    {"t": "questions.live", "questions": asked[:2], "now": 2},
+                    {"t": "questions.live", "questions": asked, "now": 3, "more": 2},
+                    {"t": "questions.live", "questions": [], "now": 4},
                     {"t": "room.closed", "seq": 3},
                 ]
             )
         )
         socket.close(4504)
 
+    asked = [{"id": f"c{n}", "text": f"how much {n}\x1b", "viewers": 9 - n, "waiting_ms": 61_000} for n in range(4)]
     with serve(room, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-        done = liveroom("watch", "demo", "--url", url, "--limit", "5", LIVEROOM_SECRET=SECRET)
+        done = liveroom("watch", "demo", "--url", url, "--limit", "5", "--profile", "min", LIVEROOM_SECRET=SECRET)
     assert (done.code, done.errors) == (0, "")
     assert re.sub(r"(?<=muted for )[\d:]+", "an hour", done.out).splitlines() == [
         "The demo: you are Terminal",
@@ -396,6 +402,10 @@ def test_watch_without_a_terminal_prints_lines_and_ends_with_the_room(liveroom: 
         "reported comments: 2",
         "小雨: hi [2J",
         "notice: soon",
+        "slow connection: profile min",
+        "waiting for an answer: how much 0  (9×, 1:01)  how much 1  (8×, 1:01)",
+        "waiting for an answer: how much 0  (9×, 1:01)  how much 1  (8×, 1:01)  how much 2  (7×, 1:01)  and 3 more",
+        "waiting for an answer: nothing",
         "the room is closed",
     ]
 

@@ -109,6 +109,28 @@ def test_hello_comes_first_and_says_who_and_how():
     asyncio.run(story())
 
 
+def test_the_profile_that_was_asked_for_last_is_the_one_of_the_next_hello():
+    async def scene(seat: Seat, visit: int) -> None:
+        hello = await seat.welcomes()
+        if visit == 1:
+            for answer in ({"t": "ok"}, {"t": "error", "code": "BAD_MESSAGE"}):
+                said = await seat.hears()
+                await seat.says({**answer, "cid": said["cid"]})
+            await seat.closes(4001)
+        else:
+            await seat.says({"t": "echo", "hello": hello})
+            await seat.stays()
+
+    async def story() -> None:
+        async with a_room(scene) as url, viewer(url) as one:
+            for profile in ("min", "none"):
+                await one.ask({"t": "profile.set", "profile": profile})
+            *_, echo = await heard(one, 3)
+            assert echo["hello"]["profile"] == "min"
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("subprotocol", ["json", "msgpack"])
 def test_a_reply_finds_its_command_whatever_the_order(subprotocol: str):
     async def scene(seat: Seat, visit: int) -> None:

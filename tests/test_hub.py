@@ -9,7 +9,7 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 from websockets.client import ClientProtocol
@@ -387,7 +387,7 @@ ESSENTIAL, EVERYTHING = ["room.notice", "like.total"], ["room.notice", "like.tot
         ("full", SLOW + 1, ESSENTIAL, []),
         ("full", CUT, ESSENTIAL, []),
         ("full", CUT + 1, [], [4001]),
-        ("lite", 0, ESSENTIAL, []),
+        ("lite", 0, EVERYTHING, []),
         ("min", 0, ESSENTIAL, []),
         ("lite", CUT, ESSENTIAL, []),
         ("min", CUT + 1, [], [4001]),
@@ -410,11 +410,11 @@ def test_the_slow_get_the_essential_and_the_stuck_are_cut(
 
 def test_a_tick_of_comments_only_is_nothing_to_the_slow():
     scene = Scene()
-    slow, lite = scene.guest(), scene.guest(profile="lite")
-    slow.wire.waiting = SLOW + 1
+    slow, lite, least = scene.guest(), scene.guest(profile="lite"), scene.guest(profile="min")
+    slow.wire.waiting = lite.wire.waiting = SLOW + 1
     scene.say()
     scene.settle()
-    assert slow.wire.written == lite.wire.written == []
+    assert slow.wire.written == lite.wire.written == least.wire.written == []
 
 
 def test_nothing_is_written_to_a_connection_that_closes():
@@ -498,16 +498,19 @@ STEPS = st.one_of(
     st.just(("tell", 0, 0)),
     st.just(("say", 0, 0)),
     st.just(("turn", 0, 0)),
-    st.tuples(st.just("wait"), st.integers(0, 12), st.just(0)),
+    st.tuples(st.just("wait"), st.integers(0, 12) | st.sampled_from([300, 1100, 3100]), st.just(0)),
     st.tuples(st.sampled_from(["join", "resume"]), st.integers(0, 9), st.integers(0, 3)),
     st.tuples(st.just("leave"), st.integers(0, 20), st.just(0)),
     st.tuples(st.just("slow"), st.integers(0, 20), st.sampled_from([0, SLOW + 1, CUT, CUT + 1])),
+    st.tuples(st.just("change"), st.integers(0, 20), st.sampled_from(["full", "lite", "min"])),
+    st.tuples(st.just("whisper"), st.integers(0, 20), st.integers(0, 1)),
 )
 
 
 @settings(deadline=None)
 @given(st.lists(STEPS, max_size=80))
-def test_whoever_comes_whenever_hears_each_event_once_and_in_order(steps: list[tuple[str, int, int]]):
+@example([("tell", 0, 0), ("join", 0, 1), ("turn", 0, 0), ("tell", 0, 0), ("whisper", 3, 0)])
+def test_whoever_comes_whenever_hears_each_event_once_and_in_order(steps: list[tuple[str, int, Any]]):
     kinds: list[dict[str, Any]] = [{}, {"profile": "lite"}, {"codec": MSGPACK_CODEC}, {"profile": "min"}]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("liveroom.hub.SLICE", 2)
@@ -533,9 +536,17 @@ def test_whoever_comes_whenever_hears_each_event_once_and_in_order(steps: list[t
                 scene.hub.leave(room, everybody[n % len(everybody)])
             elif step == "slow":
                 everybody[n % len(everybody)].wire.waiting = more
+            elif step == "change":
+                scene.hub.change(room, everybody[n % len(everybody)], more)
+            elif step == "whisper":
+                viewer, after = everybody[n % len(everybody)].viewer, room.seq + more
+                scene.hub.whisper(room, Private(viewer, after, b'{"t":"lottery.won","after":%d}' % after))
         scene.settle()
     for guest in everybody:
-        heard = guest.ledger()
+        heard, last = guest.ledger(), guest.knew
+        for message in guest.heard():
+            assert message.get("after", 0) <= last
+            last = message.get("seq", last)
         assert heard == list(range(guest.knew + 1, guest.knew + 1 + len(heard)))
         assert guest not in room.seats or guest.knew + len(heard) == room.seq
 
@@ -689,14 +700,14 @@ def test_a_quiet_room_hears_a_beat_once_a_heartbeat():
 
 def test_a_room_that_hears_only_comments_hears_a_beat_too_for_not_all_are_told_them():
     scene = Scene(heartbeat_ms=3000)
-    lite = scene.guest(profile="lite")
+    least = scene.guest(profile="min")
     scene.tell()
     for _ in range(3):
         scene.say()
         scene.settle()
         scene.timers.wait(1000)
         scene.hub.second(scene.room)
-    assert lite.kinds() == ["room.notice", "beat"]
+    assert least.kinds() == ["room.notice", "beat"]
 
 
 def test_where_something_is_told_or_nobody_sits_no_beat_is_heard():

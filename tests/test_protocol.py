@@ -1,6 +1,7 @@
 """The wire: what is read of a frame, what a bad one is told, and what errors, closes and frames look like."""
 
 from contextlib import suppress
+from secrets import token_bytes
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, ValidationError
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close as Farewell
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -22,6 +24,7 @@ from liveroom.menu import ROUNDS
 from liveroom.protocol import (
     CODECS,
     COMMANDS,
+    DEFLATED,
     ERRORS,
     JSON_CODEC,
     MOST_OUT,
@@ -49,6 +52,7 @@ from liveroom.protocol import (
     Welcome,
     Who,
     close_frame,
+    deflated,
     encode,
     frame,
     framed,
@@ -74,6 +78,7 @@ def one(message: object, codec: Codec = JSON_CODEC) -> Any:
 def frames(data: bytes) -> list[Frame]:
     """The frames in these bytes, as a client's WebSocket library sees them."""
     client = ClientProtocol(parse_uri("ws://demo/"), state=State.OPEN, max_size=None)
+    client.extensions = [PerMessageDeflate(True, True, 12, 12)]
     client.receive_data(data)
     if client.parser_exc:
         raise client.parser_exc
@@ -439,14 +444,19 @@ def test_one_message_is_an_object_and_several_are_an_array():
     assert join([b'{"t":"a"}', Raw(b'{"t":"b"}')]) == b'[{"t":"a"},{"t":"b"}]'
 
 
-@BOTH
+ALL = pytest.mark.parametrize(
+    "codec", [*CODECS.values(), *DEFLATED.values()], ids=["json", "msgpack", "json deflated", "msgpack deflated"]
+)
+
+
+@ALL
 @settings(deadline=None)
 @given(values=st.lists(MESSAGES, min_size=1, max_size=8))
 def test_a_client_hears_every_message_once_and_in_order(codec: Codec, values: list[dict[str, object]]):
     assert messages(framed([bytes_of(value) for value in values], codec), codec) == values
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("count", [2, 3, 1100, 5000])
 def test_what_is_more_than_a_mebibyte_is_told_in_several_frames(codec: Codec, count: int):
     size = 3 * MOST_OUT // count
@@ -455,6 +465,17 @@ def test_what_is_more_than_a_mebibyte_is_told_in_several_frames(codec: Codec, co
     assert messages(data, codec) == values
     assert len(frames(data)) > 1
     assert count < 1000 or all(len(told.data) <= MOST_OUT for told in frames(data))
+
+
+@BOTH
+def test_a_frame_is_compressed_where_that_pays(codec: Codec):
+    tight = DEFLATED[codec.name]
+    said = [bytes_of({"t": "chat.message", "id": f"{n:09}", "text": "hello"}) for n in range(50)]
+    assert len(framed(said, tight)) < 0.2 * len(framed(said, codec))
+    assert framed(said, tight)[0] == framed(said, codec)[0] | 0x40
+    for little in ([said[0]], said[:2]):
+        assert framed(little, tight) == framed(little, codec)
+    assert deflated(token_bytes(800)) is None
 
 
 def test_an_array_of_a_mebibyte_is_one_frame():

@@ -33,7 +33,8 @@ def top(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environ() | more, capture_output=True, text=True, check=False, timeout=30)
 
 
-def test_a_pipe_is_shown_nodes_and_rooms_once_in_plain_text(node: Node):
+def test_a_pipe_is_shown_nodes_and_rooms_once_in_plain_text(house: House):
+    node = house.node()
     room = make_room(node, "A \x1b[31mred title")
     done = top("--url", node.url)
     assert (done.returncode, done.stderr) == (0, "")

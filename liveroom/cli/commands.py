@@ -35,6 +35,12 @@ class Role(StrEnum):
     service = "service"
 
 
+class Profile(StrEnum):
+    full = "full"
+    lite = "lite"
+    min = "min"
+
+
 @app.command(rich_help_panel=RUN)
 def run(
     dev: Annotated[bool, typer.Option("--dev", help="For development: a secret, a demo room, a page.")] = False,
@@ -103,6 +109,7 @@ def watch(
     room: Annotated[str, typer.Argument(help="Id of the room.")],
     name: Annotated[str, typer.Option(help="Name that others see.")] = "Terminal",
     role: Annotated[Role, typer.Option("--as", help="As host, with a line of the audience every 10 s.")] = Role.viewer,
+    profile: Annotated[Profile, typer.Option(help="On a weak network: few comments, or none.")] = Profile.full,
     limit: Seconds = None,
     url: Url = None,
     token: Token = None,
@@ -111,7 +118,7 @@ def watch(
     """Watch a room in the terminal, and type to comment."""
     from liveroom.watch import run_watch
 
-    run_watch(server(url, token, data), room, name, limit, role.value)
+    run_watch(server(url, token, data), room, name, limit, role.value, profile.value)
 
 
 @app.command(rich_help_panel=RUN)

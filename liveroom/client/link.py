@@ -52,7 +52,7 @@ async def connected(address: str, subprotocol: str) -> ClientConnection:
         return await connect(
             address,
             subprotocols=[Subprotocol(f"liveroom.v1.{subprotocol}")],
-            compression=None,
+            compression="deflate",  # as far as the server wants it
             open_timeout=OPEN_SECONDS,
             ping_interval=None,  # the server pings, and beats
             close_timeout=1,

@@ -231,6 +231,8 @@ class Viewer:
                     answer = await reply
             except (TimeoutError, Closed):
                 raise Unanswered(f"no reply to {command.get('t')}") from None
+        if command.get("t") == "profile.set" and answer["t"] == "ok":
+            self.manners["profile"] = command["profile"]  # also after the next cut
         self.show_own(command, answer)
         return answer
 

@@ -11,6 +11,7 @@ from collections import deque
 from liveroom.commands import Desk
 from liveroom.counts import LATE, Heard, Spread
 from liveroom.door import Door
+from liveroom.gateway.deflate import SharedDeflate
 from liveroom.gateway.viewer import Viewer
 from liveroom.settings import Settings
 from liveroom.store.clock import Clock
@@ -33,6 +34,7 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.quiet = logging.getLogger("liveroom.websockets")
         self.quiet.setLevel(logging.CRITICAL)
+        self.extensions = [SharedDeflate()] if settings.compression == "on" else None
         self.wheels: deque[set[Viewer]] = deque(set() for _ in range(SPOKES))
         self.connections: set[Viewer] = set()
         self.draining = False

@@ -30,8 +30,10 @@ from liveroom.counts import CLIENT, LOST
 from liveroom.gateway.origin import origin_allowed
 from liveroom.hub import send
 from liveroom.limits import too_fast
+from liveroom.pace import Pace
 from liveroom.protocol import (
     CODECS,
+    DEFLATED,
     JSON,
     JSON_CODEC,
     MOST_IN,
@@ -43,6 +45,7 @@ from liveroom.protocol import (
     Hello,
     Malformed,
     Profile,
+    ProfileChanged,
     ProfileSet,
     Resume,
     Spoken,
@@ -102,6 +105,7 @@ class Viewer(asyncio.Protocol):
         "name",
         "next_ping",
         "open",
+        "pace",
         "person",
         "pinged",
         "profile",
@@ -128,6 +132,7 @@ class Viewer(asyncio.Protocol):
         self.protocol = ServerProtocol(
             subprotocols=[Subprotocol(name) for name in CODECS],
             select_subprotocol=choose_subprotocol,
+            extensions=gateway.extensions,
             state=State.OPEN,  # the request was read by the front; what comes now is frames
             max_size=MOST_IN,
             logger=gateway.quiet,
@@ -141,6 +146,7 @@ class Viewer(asyncio.Protocol):
         self.level = 0
         self.exp = float("inf")
         self.profile: Profile = "full"
+        self.pace: Pace | None = None
         self.resume: Resume | None = None
         self.wants = ""  # the room in the path
         self.room_id = ""  # once knocked at
@@ -258,7 +264,7 @@ class Viewer(asyncio.Protocol):
         if gateway.draining:
             return self.protocol.reject(503, "This node is going away; come back\n")
         response = self.protocol.accept(request)
-        self.codec = CODECS[self.protocol.subprotocol or JSON]
+        self.codec = (DEFLATED if self.protocol.extensions else CODECS)[self.protocol.subprotocol or JSON]
         self.wants, self.open = room, response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         return response
 
@@ -288,7 +294,7 @@ class Viewer(asyncio.Protocol):
         return None
 
     def message_received(self, data: bytes) -> None:
-        if self.codec is JSON_CODEC and not is_utf8(data):
+        if self.codec.text and not is_utf8(data):
             return self.gone(Close.BAD_UTF8, "text is UTF-8")
         try:
             spoken = read(data, self.codec)
@@ -330,7 +336,8 @@ class Viewer(asyncio.Protocol):
         elif isinstance(command, AuthRefresh):
             self.refresh(command)
         else:
-            self.profile = command.profile
+            self.pace = None
+            self.gateway.door.hub.change(asked.room, self, command.profile)
             self.confirm(command)
 
     def confirm(self, command: Command) -> None:
@@ -450,6 +457,10 @@ class Viewer(asyncio.Protocol):
 
     def sweep_seat(self, now: float) -> None:
         waiting = self.transport.get_write_buffer_size()
+        if self.pace is not None or waiting > self.gateway.settings.slow_bytes // 2:
+            self.keep_pace(waiting)
+            if self.closing:
+                return
         self.stalled = self.stalled + 1 if waiting and waiting >= self.waiting else 0
         self.waiting = waiting
         if not waiting:
@@ -462,6 +473,24 @@ class Viewer(asyncio.Protocol):
             if not self.transport.is_closing():
                 self.transport.write(PING)
                 self.pinged = now
+
+    def keep_pace(self, waiting: int) -> None:
+        """Whose buffer stays high is told less before he is cut, and more again after a long calm."""
+        settings = self.gateway.settings
+        if self.pace is None:
+            self.pace = Pace(self.profile)
+        found = self.pace.look(
+            self.profile,
+            waiting,
+            settings.slow_bytes // 2,
+            patience=settings.step_down_sweeps,
+            calm=settings.calm_sweeps,
+        )
+        if found and self.room is not None:
+            self.gateway.door.hub.change(self.room, self, found[0])
+            self.answer(encode(ProfileChanged(*found)))
+        elif not (self.pace.falls or self.pace.high):
+            self.pace = None
 
 
 def is_utf8(data: bytes) -> bool:

@@ -28,6 +28,7 @@ from liveroom.http.calls import CALLS, Call, NewRoom, Payment, Why
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.moderation import Moderation
+from liveroom.prompter import Prompter
 from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
@@ -73,6 +74,7 @@ class Api:
         chronicle: Chronicle,
         till: Till,
         audience: Audience,
+        prompter: Prompter,
         moderation: Moderation,
         ids: Ids,
         leaving: Callable[[], bool],
@@ -87,6 +89,7 @@ class Api:
         self.chronicle = chronicle
         self.till = till
         self.audience = audience
+        self.prompter = prompter
         self.moderation = moderation
         self.ids = ids
         self.leaving = leaving
@@ -262,6 +265,14 @@ class Api:
         if binding(sanctions, "ban", claims.sub, Role(claims.role), self.clock.now_ms()):
             raise Refused(BANNED)
         return sanctions
+
+    async def questions(self, request: Request) -> Response:
+        """What viewers asked and nobody answered."""
+        room = request.path_params["room"]
+        waiting = await self.prompter.everything(room)
+        if not waiting.questions and await self.rooms.look(room) is None:
+            raise Refused(NO_SUCH_ROOM)
+        return reply(waiting)
 
     # -- the shop --
 

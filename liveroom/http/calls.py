@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gameplay.danmaku import Message
 from gameplay.play import Code, Command, HoldId, Millis, Role
+from gameplay.questions import Unanswered
 from gameplay.sale import HoldStands
 from liveroom.figures import Report
 from liveroom.protocol import LiveRound, RoomId
@@ -188,6 +189,7 @@ A_ROUND = "A round, live or over, with the caller's own part."
 A_PROOF = "The proof file of a draw, the same bytes for everybody, once it was drawn."
 A_PAYMENT = "The shop was paid: the hold becomes an order. Again is the same as once."
 NO_PAYMENT = "The shop will not be paid, or has given the payment back."
+THE_QUESTIONS = "What viewers asked and nobody answered yet, most asked and longest waiting first."
 A_REPORT = "How long viewers stay and how many are here, of the stream that runs or of the last."
 
 THE_BANS = "Who is banned or muted."
@@ -206,6 +208,7 @@ CALLS = (
     Call("retention", "GET", f"{ROOM}/retention", A_REPORT, HOST, Report, None, NO_REPORT, query=(WHICH,)),
     Call("bans", "GET", f"{ROOM}/bans", THE_BANS, MODERATOR, Bans, None, NO_ROOM),
     Call("reports", "GET", f"{ROOM}/reports", THE_REPORTS, MODERATOR, ReportList, None, NO_ROOM),
+    Call("questions", "GET", f"{ROOM}/questions", THE_QUESTIONS, MODERATOR, Unanswered, None, NO_ROOM),
     Call("livez", "GET", "/livez", "The node answers.", None, Alive),
     Call("readyz", "GET", "/readyz", "The node may be sent viewers, or why not.", None, Ready, also={503: Ready}),
 )

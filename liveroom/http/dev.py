@@ -75,6 +75,7 @@ def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[R
         Route("/staff.js", page("staff.js")),
         Route("/cohorts.js", page("cohorts.js")),
         Route("/coming.js", page("coming.js")),
+        Route("/questions.js", page("questions.js")),
         Route("/card.js", page("card.js")),
         Route("/verify.js", page("verify.js")),
         Route("/page.css", page("page.css")),

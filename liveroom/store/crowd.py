@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -50,7 +50,6 @@ class Comment(Struct, eq=False, gc=False):
     answer: Callable[[Said | Refusal], None]
     once: str = ""  # the key that remembers it, where it has an idempotency key
     digest: str = ""
-    mentions: Sequence[tuple[str, bytes]] = ()  # viewer, his `chat.mentioned`
     again: bool = False  # said before: published once, so it takes no place now
     more: bytes = b""  # what its author is told besides its id, as JSON
 
@@ -236,9 +235,7 @@ class Crowd:
                 once.append(comment.once)
             # What was said before is sent again, should the key that remembers it be gone; the script knows.
             body = comment.body if number < len(shown) or comment.again else b""
-            to = encode([(viewer, told.decode()) for viewer, told in comment.mentions])[1:-1]
-            args += [body, len(once) if comment.once else 0, comment.digest, comment.id, to, comment.viewer]
-            args.append(comment.more)
+            args += [body, len(once) if comment.once else 0, comment.digest, comment.id, comment.viewer, comment.more]
         return [*once, keys_of(out.room, self.shards).commenters], args
 
     def free_places(self, out: Outgoing, comments: list[Comment], now: float) -> int:

@@ -31,6 +31,7 @@ from liveroom.room import LogEvent, Private, Room, RoomInfo
 from liveroom.snapshot import board_json, manners, pins, snapshot
 from liveroom.store.clock import Clock
 from liveroom.store.ear import Ear
+from liveroom.store.inboxes import Inboxes
 from liveroom.store.postman import OF_ROUND, Postman, of_round, read_id
 from liveroom.store.rooms import Head, Rooms, View
 from liveroom.store.rounds import Rounds
@@ -48,7 +49,8 @@ SHARED_MS = 5000  # how long a node that published is waited for in each tick
 
 
 class FromTruth(Struct, frozen=True, gc=False):
-    """A ledger event; or a letter to one viewer, behind the event ``after``; or the state of a round; or a sanction."""
+    """A ledger event; or a letter to one viewer, behind the event ``after``; or mentions up to the number ``mail``;
+    or the state of a round; or a sanction."""
 
     epoch: str
     seq: int = 0
@@ -57,6 +59,8 @@ class FromTruth(Struct, frozen=True, gc=False):
     to: str = ""
     after: int = 0
     body: Raw = NOTHING
+    mail: int = 0
+    letters: list[tuple[str, Raw]] = []
     round: str = ""
     state: Raw = NOTHING
     ctl: int = 0
@@ -72,7 +76,6 @@ class FromCrowd(Struct, frozen=True):
     total: int = 0
     joined: tuple[str, ...] = ()
     more: int = 0
-    to: list[tuple[str, str]] = []
     likes: int | None = None
     ver: int = 0
     seat: tuple[str, int, str] | None = None  # viewer, nodes, device
@@ -95,6 +98,7 @@ class Feed:
         hub: Hub,
         rooms: Rooms,
         rounds: Rounds,
+        inboxes: Inboxes,
         live: Redis,
         clock: Clock,
         live_clock: Clock,
@@ -133,7 +137,7 @@ class Feed:
         self.early: dict[str, list[FromCrowd]] = {}  # heard while a room is being read
         self.by_channel: dict[str, str] = {}
         self.mending: set[str] = set()
-        self.postman = Postman(hub, rounds, seconds, spawn)
+        self.postman = Postman(hub, rounds, inboxes, seconds, spawn)
         self.fresh = False  # the truth answered the last check
         self.live_fresh = True
         self.fills = self.resets = 0  # rooms brought up to date from their log, or from a snapshot
@@ -196,6 +200,7 @@ class Feed:
             note_speakers(room, room.chat)
         room.likes, room.viewers = await self.counts(room_id)
         room.likes_told = room.likes
+        room.mail = await self.postman.inboxes.newest(room_id)
         return room
 
     async def counts(self, room_id: str) -> tuple[int, int]:
@@ -225,7 +230,9 @@ class Feed:
         except DecodeError as error:
             log.warning("an event cannot be read; do nodes of different versions share this Redis?", why=str(error))
             return self.mend(room)
-        if event.to:
+        if event.letters:
+            self.postman.take_mail(room, event.epoch, event.mail, event.letters)
+        elif event.to:
             if (found := of_round(event.body)) and KINDS[found[1].decode()].grants:  # it may be asked for at once
                 self.stirred(room.info.id, read_id(event.body).id, inf)
             self.hub.whisper(room, Private(event.to, event.after, bytes(event.body)))
@@ -312,8 +319,6 @@ class Feed:
             self.hub.show(room, comments, blob.total)
         if blob.joined:
             self.hub.announce(room, encode(Joined(blob.joined, blob.more)))
-        for viewer, body in blob.to:
-            self.hub.whisper(room, Private(viewer, room.seq, body.encode()))
         if blob.likes is not None:
             room.likes, room.likes_ver = blob.likes, blob.ver
         if blob.seat is not None:
@@ -384,6 +389,7 @@ class Feed:
             return
         self.resets += 1
         room.board = EMPTY
+        room.mail = 0
         self.hang(room, view)
         with suppress(RedisError, OSError, TimeoutError):  # numbers are told anew within a second
             room.likes, room.viewers = await self.counts(room.info.id)
@@ -445,6 +451,8 @@ class Feed:
         for room, head in zip(held, heads, strict=True):
             if head is None or (head.run, head.epoch, head.seq, head.ctl) != (run, room.epoch, room.seq, room.ctl):
                 self.mend(room)
+            if head and head.mail > room.mail:
+                self.postman.fetch(room)
             if head and head.rebuild:
                 self.rooms.wanted(room.info.id)
 

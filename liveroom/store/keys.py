@@ -65,7 +65,7 @@ class Keys(NamedTuple):
 
     @property
     def meta(self) -> str:
-        """TRUTH hash: run, epoch, seq, ms, ctl."""
+        """TRUTH hash: run, epoch, seq, ms, ctl, mail."""
         return self._of("meta")
 
     @property
@@ -204,6 +204,16 @@ class Keys(NamedTuple):
         return self._of(f"inbox:{viewer}")
 
     @property
+    def mail(self) -> str:
+        """TRUTH sorted set: ``id viewer`` of the newest mentions, read or not, by their number in the room."""
+        return self._of("mail")
+
+    @property
+    def strangers(self) -> str:
+        """TRUTH sorted set: those of them to viewers who never did anything in the room."""
+        return self._of("strangers")
+
+    @property
     def channel(self) -> str:
         """Channel of the truth: ledger events and private messages."""
         return self._of("told")
@@ -227,6 +237,16 @@ class Keys(NamedTuple):
     def report_queue(self) -> str:
         """LIVE sorted set: ids of reported comments by when they were first reported, in ms."""
         return self._of("report_queue")
+
+    @property
+    def questions(self) -> str:
+        """LIVE hash: fingerprint -> a question that waits, as JSON; ver; ``n:<node>``, the last batch of each."""
+        return self._of("questions")
+
+    @property
+    def asked(self) -> str:
+        """LIVE sorted set: fingerprints by when they were last asked, behind all others those of several viewers."""
+        return self._of("asked")
 
     @property
     def likes(self) -> str:

@@ -16,7 +16,8 @@ from liveroom.hub import Hub
 from liveroom.menu import KINDS, REVEALS
 from liveroom.protocol import encode
 from liveroom.room import LogEvent, Private, Room
-from liveroom.store.rounds import Letter, Rounds
+from liveroom.store.inboxes import PAGE, Delivered, Inboxes, Letter
+from liveroom.store.rounds import Rounds
 
 OF_ROUND = re.compile(rb'"t":"([a-z]+)\.([a-z_]+)"')  # the first of a body is its own
 RESULTS_AT_ONCE = 500
@@ -45,12 +46,14 @@ read_id = json.Decoder(WithId).decode
 class Postman:
     """Hands the hub what concerns one viewer each. Where Redis is away for longer, whoever comes reads it anew."""
 
-    def __init__(self, hub: Hub, rounds: Rounds, seconds: float, spawn: Spawn) -> None:
+    def __init__(self, hub: Hub, rounds: Rounds, inboxes: Inboxes, seconds: float, spawn: Spawn) -> None:
         self.hub = hub
         self.rounds = rounds
+        self.inboxes = inboxes
         self.seconds = seconds
         self.spawn = spawn
         self.newcomers: dict[str, list[Newcomer]] = {}
+        self.fetching: set[str] = set()  # rooms whose mentions are read
 
     def newcomer(self, room: Room, come: Newcomer) -> None:
         """Somebody sat down: what was told to one alone behind what he knows, before he sat, he missed."""
@@ -85,12 +88,63 @@ class Postman:
                     self.hub.whisper(room, Private(viewer, event.seq, body))
 
     async def tell_letters(self, room: Room, told: Mapping[str, Collection[bytes]]) -> None:
-        """Letters that may have been lost on the way, to each of these viewers those that he was not told."""
-        found = await self.patiently(partial(self.rounds.inboxes, room.info.id, list(told)))
-        for viewer, letters in (found or {}).items():
+        """Letters that may have been lost on the way, to each of these viewers those that he was not told.
+
+        Not mentions: they are numbered, so that it is known which are missing.
+        """
+        _, found = await self.patiently(partial(self.inboxes.read, room.info.id, list(told))) or (0, {})
+        for viewer, letters in found.items():
             for letter in letters:
-                if letter.body not in told[viewer]:
+                if letter.after and letter.body not in told[viewer]:
                     self.hub.whisper(room, private_of(viewer, letter, room))
+
+    # -- mentions: each has a number in its room --
+
+    def take_mail(self, room: Room, epoch: str, newest: int, letters: Sequence[tuple[str, Raw]]) -> None:
+        """Mentions as they are published: viewer and JSON, up to that number."""
+        first = newest - len(letters) + 1
+        if epoch != room.epoch or first > room.mail + 1:
+            return self.fetch(room)
+        for number, (viewer, body) in enumerate(letters, first):
+            self.hand_over(room, Delivered(number, viewer, bytes(body)))
+        return None
+
+    def hand_over(self, room: Room, one: Delivered) -> None:
+        """Once, in their order."""
+        if one.number > room.mail:
+            room.mail = one.number
+            if one.body:
+                self.hub.whisper(room, Private(one.viewer, 0, one.body))
+
+    def fetch(self, room: Room) -> None:
+        """Some were not heard."""
+        if room.info.id not in self.fetching:
+            self.fetching.add(room.info.id)
+            self.spawn(self.fetch_now(room))
+
+    async def fetch_now(self, room: Room) -> None:
+        try:
+            with suppress(RedisError, OSError, TimeoutError):  # the next check comes within a second
+                async with asyncio.timeout(self.seconds):
+                    await self.catch_up(room)
+        finally:
+            self.fetching.discard(room.info.id)
+
+    async def catch_up(self, room: Room) -> None:
+        """Read what was not heard. Raises redis-py's errors and TimeoutError."""
+        rows = [Delivered(0, "", None)] * PAGE
+        while len(rows) == PAGE:
+            rows = await self.inboxes.since(room.info.id, room.mail)
+            for one in rows:
+                self.hand_over(room, one)
+
+    async def tell_missed(self, room: Room, viewer: str, known: int, newest: int) -> None:
+        """Mentions of somebody that came between his inbox was read and he sat down."""
+        for one in await self.patiently(partial(self.inboxes.since, room.info.id, known)) or ():
+            if one.viewer == viewer and one.body and one.number <= newest:
+                self.hub.whisper(room, Private(viewer, 0, one.body))
+
+    # -- behind a reset --
 
     async def tell_parts(self, room: Room) -> None:
         """Behind a reset, whose snapshot is the same for all: what each viewer holds."""

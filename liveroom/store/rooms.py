@@ -52,6 +52,7 @@ class Head(Struct, frozen=True):
     seq: int
     ctl: int
     rebuild: bool
+    mail: int  # the number of the newest mention
 
 
 class By(Struct, frozen=True):
@@ -168,7 +169,7 @@ class Rooms:
         async with self.redis.pipeline(transaction=False) as pipeline:
             pipeline.info("server")
             for room in rooms:
-                pipeline.hmget(self.keys(room).meta, "run", "epoch", "seq", "ctl", "rebuild")
+                pipeline.hmget(self.keys(room).meta, "run", "epoch", "seq", "ctl", "rebuild", "mail")
             server, *found = await pipeline.execute()
         return server["run_id"], [as_head(row) for row in found]
 
@@ -239,8 +240,10 @@ def as_fields(flat: Sequence[bytes]) -> dict[str, bytes]:
 
 
 def as_head(row: Sequence[Any]) -> Head | None:
-    run, epoch, seq, ctl, rebuild = row
-    return None if run is None else Head(run.decode(), epoch.decode(), int(seq), int(ctl), rebuild is not None)
+    run, epoch, seq, ctl, rebuild, mail = row
+    if run is None:
+        return None
+    return Head(run.decode(), epoch.decode(), int(seq), int(ctl), rebuild is not None, int(mail or 0))
 
 
 def as_event(row: tuple[bytes, dict[bytes, bytes]]) -> LogEvent:

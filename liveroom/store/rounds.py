@@ -13,12 +13,12 @@ from liveroom.kept import Kept, as_kept, read_entry
 from liveroom.menu import ROUNDS
 from liveroom.protocol import encode
 from liveroom.store import keys
+from liveroom.store.inboxes import KEEP_LETTERS_S
 from liveroom.store.keys import Keys
 from liveroom.store.rooms import CLOSED, MISMATCH, NO_SUCH_ROOM, REMEMBER_SECONDS, ROOM_CLOSED, TRY_LATER, By, Rooms
 from liveroom.store.sanctions import as_sanctions
 from liveroom.store.scripts import LATE, NoRoom, Word
 
-KEEP_LETTERS_S = 24 * 3600
 KEEP_BARRED_S = 32 * 24 * 3600  # longer than any round is announced ahead
 KEEP_ROUND_S = 24 * 3600  # in Redis, after its end; the ledger keeps it for good
 LEASE_MS = 2000  # the node that moved a round goes on with it by itself; after that any node does
@@ -349,38 +349,6 @@ class Rounds:
         found: Any = await self.redis.hmget(self.rooms.keys(room).results(round_id), list(viewers))
         return list(found)
 
-    async def inboxes(self, room: str, viewers: Sequence[str]) -> dict[str, list[Letter]]:
-        """The letters of those of these viewers who have any, oldest first."""
-        at = self.rooms.keys(room)
-        has: Any = await self.redis.smismember(at.inboxes, list(viewers)) if viewers else []
-        those = [viewer for viewer, some in zip(viewers, has, strict=True) if some]
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            for viewer in those:
-                pipeline.hgetall(at.inbox(viewer))
-            rows = await pipeline.execute() if those else []
-        return {viewer: [as_letter(row[key]) for key in sorted(row)] for viewer, row in zip(those, rows, strict=True)}
-
-    async def acknowledge(self, room: str, viewer: str, ids: Iterable[str]) -> None:
-        at = self.rooms.keys(room)
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            pipeline.hdel(at.inbox(viewer), *ids)
-            pipeline.hlen(at.inbox(viewer))
-            *_, left = await pipeline.execute()
-        if not left:
-            await self.redis.srem(at.inboxes, viewer)
-
-
-class Letter(Struct, frozen=True, gc=False):
-    """A private message of value, and the event that it comes behind."""
-
-    epoch: str
-    after: int
-    body: bytes
-
-    def told(self, epoch: str, seq: int) -> bool:
-        """Whether who knows all up to there knows that event; of an older epoch everybody does."""
-        return self.epoch != epoch or self.after <= seq
-
 
 class Gate(Struct, frozen=True, gc=False):
     """The round that is entered, and how it may be."""
@@ -428,11 +396,6 @@ REFUSALS = {
     FULL: TOO_FULL,
     NO_ROUND: NO_SUCH_ROUND,
 }
-
-def as_letter(kept: bytes) -> Letter:
-    epoch, after, body = kept.split(b" ", 2)
-    return Letter(epoch.decode(), int(after), body)
-
 
 def identified(event: Any, round_id: str) -> Any:
     """The event, with the round's id in it."""

@@ -13,9 +13,10 @@ from liveroom.menu import ROUNDS
 from liveroom.protocol import encode
 from liveroom.store import keys
 from liveroom.store.durable import Durability
+from liveroom.store.inboxes import KEEP_LETTERS_S
 from liveroom.store.keys import Keys
 from liveroom.store.rooms import NO_SUCH_ROOM, TRY_LATER, new_epoch
-from liveroom.store.rounds import KEEP_LETTERS_S, NO_SUCH_ROUND, SHOW_MS, Rounds, without
+from liveroom.store.rounds import NO_SUCH_ROUND, SHOW_MS, Rounds, without
 from liveroom.store.scripts import NoRoom, Word
 
 NO_SALE, REBUILD = -8, -13

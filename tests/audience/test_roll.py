@@ -51,6 +51,8 @@ def play(server: str) -> Play:
 
 viewers, places = st.sampled_from(["ann", "bob", "cem"]), st.integers(0, 1)
 pauses = st.sampled_from([0, 1, 700, GRACE - 1, GRACE, GRACE + 1, 4 * GRACE]) | st.integers(0, 2 * GRACE)
+pytestmark = pytest.mark.timeout(180)  # hundreds of evenings
+
 whys = st.sampled_from(["close", "background", "ping_timeout", "conn_error", "kick"])
 acts = st.one_of(
     st.tuples(st.just("join"), viewers, places, st.sampled_from(["", "share"])),
@@ -98,6 +100,7 @@ def since_heard(stage: Stage, viewer: str, ago: int) -> int:
     """He fell silent so long ago, but not before anything else that is known of him: see the tests of ghosts."""
     known = [one.a for one in stage.ever if one.viewer == viewer]
     known += [one.b for one in stage.ever if one.viewer == viewer and one.b is not None]
+    known += [end for _, end, *_ in stage.streams.values() if end]  # whoever was here then is finished
     return min(ago, stage.now - max(known, default=stage.now))
 
 
@@ -220,6 +223,24 @@ def test_who_is_back_within_the_grace_is_back_though_his_node_says_so_a_tick_lat
         await stage.wait(5_000)
         await stage.over()
         assert await stage.told() == stage.known()
+
+    play(show)
+
+
+def test_who_was_not_heard_of_when_a_stream_ended_is_known_up_to_where_he_was(play: Play):
+    async def show(stage: Stage) -> None:
+        await stage.start()
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(6_000)
+        await stage.stop()
+        await stage.leave("ann", 0, "ping_timeout", ago=2_000)
+        await stage.note()
+        for _ in range(3):
+            await stage.wait(GRACE)
+            await stage.sweep()
+        (found,) = [one for those in (await stage.told()).values() for one in those]
+        assert (found.ends - found.start, found.event, found.watch) == (4_000, False, 4_000)
 
     play(show)
 

@@ -14,8 +14,7 @@ DESIGN = ROOT.parent / "shared/design/protocol.md"
 
 # What the page has and the server does not, yet. Take away here what is built.
 NOT_YET = {
-    "chat.mentioned: inbox",
-    *("GET /v1/rooms/{room}/questions", "GET /v1/streams/{id}/review"),
+    "GET /v1/streams/{id}/review",
 }
 
 

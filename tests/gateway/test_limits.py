@@ -306,35 +306,6 @@ def test_a_token_that_expires_closes_with_4500_unless_it_was_refreshed(node: Nod
         bob.lives()
 
 
-@pytest.mark.parametrize("profile", ["lite", "min"])
-@pytest.mark.parametrize("when", ["in the hello", "later"])
-def test_who_asks_for_little_gets_every_ledger_event_and_no_crowd(node: Node, profile: str, when: str):
-    async def show() -> None:
-        room = make_room(node)
-        at_once = {"profile": profile} if when == "in the hello" else {}
-        crowd = [join(node, room, "host"), join(node, room, sub="full"), join(node, room, sub="lean", **at_once)]
-        async with guests(*crowd) as (host, full, lean):
-            if when == "later":
-                assert (await lean.ask("profile.set", profile=profile))["t"] == "ok"
-            before = len(lean.heard)
-            for n in range(5):
-                await host.say(f"words {n}")
-                await host.ask("room.notice", text=f"notice {n}")
-            await full.ask("like.add", n=5)
-            for guest in (full, lean):
-                await guest.hear("room.notice", text="notice 4")
-                await guest.hear("like.total")
-            assert full.texts() == [f"words {n}" for n in range(5)]
-            assert [m["text"] for m in lean.heard if m["t"] == "room.notice"] == [f"notice {n}" for n in range(5)]
-            assert lean.ledger() == full.ledger() == [1, 2, 3, 4, 5]
-            assert not [m for m in lean.heard[before:] if m["t"] in ("chat.message", "room.joined")]
-            await lean.ask("profile.set", profile="full")
-            await host.say("all again")
-            await lean.hear("chat.message", text="all again")
-
-    asyncio.run(show())
-
-
 def test_a_viewer_who_stops_reading_is_cut_while_the_others_go_on(house: House):
     node = house.node(slow_bytes=16 * 1024, cut_bytes=64 * 1024, stalled_sweeps=2, close_seconds=0.5)
     room = make_room(node)

@@ -105,10 +105,12 @@ def test_the_shop_of_dev_sells_nothing_that_is_not_held(node: Node):
         refused(ask(node, "POST", "/dev/pay", said), "BAD_MESSAGE")
 
 
+MODULES = ("/rounds.js", "/sale.js", "/audience.js", "/questions.js", "/staff.js", "/card.js", "/verify.js")
+
+
 def test_the_page_runs_no_script_but_its_own(node: Node):
     kinds = {"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
-    scripts = ("/rounds.js", "/sale.js", "/audience.js", "/staff.js", "/card.js", "/verify.js")
-    kinds |= dict.fromkeys(scripts, "text/javascript")
+    kinds |= dict.fromkeys(MODULES, "text/javascript")
     for path, kind in kinds.items():
         answer = ask(node, "GET", path)
         assert answer.status == 200
@@ -141,8 +143,7 @@ def test_without_dev_there_is_no_page_and_no_token(tmp_path: Path):
     node.process, node.log = process, log
     try:
         node.url = node.wait_for_url()
-        page = ("/", "/page.js", "/rounds.js", "/sale.js", "/audience.js", "/staff.js", "/card.js", "/verify.js")
-        for path in (*page, "/page.css", "/dev/token", "/dev/token?room=demo&role=host"):
+        for path in ("/", "/page.js", *MODULES, "/page.css", "/dev/token", "/dev/token?room=demo&role=host"):
             assert ask(node, "GET", path).status == 404
         assert ask(node, "POST", "/dev/pay", {"room": "demo", "hold": "h_1_2"}).status == 404
         assert ask(node, "GET", "/livez").status == 200

@@ -143,6 +143,35 @@ def test_a_moderator_deletes_no_hosts_comments_and_nobody_all_of_his_own(pair: l
     asyncio.run(show())
 
 
+def test_what_was_deleted_or_said_by_who_is_banned_waits_for_no_answer(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(
+            join(here, room, "moderator"),
+            join(there, room, sub="ann"),
+            join(there, room, sub="bob"),
+            join(here, room, sub="eve"),
+        ) as (mo, ann, bob, eve):
+            line = await said(ann, "what does it cost?")
+            await said(bob, "how long is shipping?")
+            await said(eve, "which colour is it?")
+            await until(lambda: len(waiting(here, room)) == 3)
+            await mo.ask("chat.delete", ids=[line])
+            assert len(waiting(here, room)) == 2
+            await mo.ask("chat.delete", viewer="bob")
+            assert waiting(here, room) == ["which colour is it?"]
+            await mo.ask("chat.ban", viewer="eve")
+            assert waiting(here, room) == []
+
+    asyncio.run(show())
+
+
+def waiting(node: Node, room: str) -> list[str]:
+    found = node.http("GET", f"/v1/rooms/{room}/questions", token=token(room, "host"))[1]["questions"]
+    return [one["text"] for one in found]
+
+
 # --- pinned ---
 
 
@@ -247,12 +276,12 @@ def test_a_reply_is_a_comment_and_its_author_is_told(pair: list[Node]):
     asyncio.run(show())
 
 
-def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_and_no_longer(house: House):
+def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_longer(house: House):
     async def show():
         node = house.node(**KEPT_SHORT)
         room = make_room(node)
         async with guests(join(node, room, "host", "h"), join(node, room, sub="ann")) as (host, ann):
-            line, other = await said(ann, "how long?"), await said(ann, "anyone?")
+            line, other, question = [await said(ann, text) for text in ("how long?", "anyone", "what does it cost?")]
             await host.ask("chat.pin", id=line, seconds=60)
             for n in range(4):
                 await said(host, f"line {n}")
@@ -261,6 +290,8 @@ def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_and_no_longer(hou
             assert (await ann.hear("chat.mentioned"))["of"] == line
             assert code(await host.ask("chat.reply", id=other, text="yes")) == "NO_SUCH_COMMENT"
             assert code(await host.ask("chat.pin", id=other, seconds=60)) == "NO_SUCH_COMMENT"
+            assert code(await host.ask("chat.reply", id=question, text="ten")) == "ok"  # it still waits for an answer
+            assert (await ann.hear("chat.mentioned", text="ten"))["of"] == question
             await host.ask("chat.delete", ids=[line])
             assert code(await host.ask("chat.reply", id=line, text="three")) == "NO_SUCH_COMMENT"
 

@@ -3,10 +3,13 @@
 import asyncio
 import functools
 import json
+import os
 import re
+import signal
 from collections import defaultdict
 
 import pytest
+from redis import Redis
 from starlette.requests import Request
 
 from gameplay.play import Code
@@ -15,6 +18,7 @@ from liveroom.http.metrics import may_read
 from liveroom.metrics import METRICS, buckets
 from liveroom.protocol import COMMANDS, Close
 from liveroom.settings import Settings
+from tests.gateway.test_handshake import Wire, hello, upgrade
 from tests.house import House, Node, join, make_room, open_socket, token
 from tests.observability.scraping import Scrape, until
 
@@ -111,6 +115,55 @@ def test_what_happened_is_counted(house: House):
     assert new("sent_frames_total", kind="single") >= 3 + 3  # welcomes and replies
     assert new("sent_bytes_total", kind="tick") > 100
     assert new("redis_seconds_count", server="live", call="publish") >= 1
+
+
+def test_what_goes_wrong_with_the_server_is_told_and_that_it_is_over(house: House):
+    node = house.node()
+    before = Scrape(node)
+    assert (before("redis_up", server="truth"), before("embedded_restarts_total"), before("ledger_up")) == (1, 0, 1)
+    with Redis(unix_socket_path=house.redis_socket) as valkey:
+        pid = int(valkey.info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: Scrape(node)("redis_up", server="truth") == 0)
+        now = Scrape(node)
+        assert now.since(before, "redis_failures_total", server="truth") >= 1
+        assert now.since(before, "log_lines_total", level="warning") >= 1
+        assert now("ready") == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: Scrape(node)("ready") == 1)
+    after = Scrape(node)
+    assert (after("redis_up", server="truth"), after("embedded_restarts_total")) == (1, 1)
+    assert after.since(before, "subscriptions_total", server="truth") == 1
+
+
+def test_a_node_that_drains_says_so(house: House):
+    node = house.node(unready_seconds=3)
+    assert (Scrape(node)("draining"), Scrape(node)("ready")) == (0, 1)
+    node.process.send_signal(signal.SIGTERM)
+    until(lambda: Scrape(node)("draining") == 1)
+    assert Scrape(node)("ready") == 0
+
+
+def test_who_reads_too_slowly_is_counted_as_4001_and_what_he_was_spared(house: House):
+    loud = {"chat_rate": 1000, "chat_burst": 1000, "crowd_budget": 100_000}
+    node = house.node(slow_bytes=1024, cut_bytes=4 * 1024 * 1024, stalled_sweeps=3, **loud)
+    room, before = make_room(node), Scrape(node)
+
+    async def show() -> None:
+        talker = await join(node, room)
+        with Wire(node, upgrade(node, room), hello(token(room)), buffer=4096):
+            for n in range(4000):
+                await talker.send({"t": "chat.say", "text": f"{n} " + "慢" * 90})
+                await asyncio.sleep(0.05 if n % 20 == 0 else 0)
+                if n % 200 == 0 and Scrape(node).since(before, "closes_total", code="4001"):
+                    break
+        await talker.leave()
+
+    asyncio.run(show())
+    assert Scrape(node).since(before, "closes_total", code="4001") == 1
+    assert Scrape(node).since(before, "dropped_messages_total", class_="crowd", why="slow") > 0
 
 
 def test_nobody_can_be_told_from_the_labels(node: Node):

@@ -29,13 +29,13 @@ class Told:
     def __init__(self) -> None:
         self.answers: dict[str, str | Refusal] = {}
 
-    def comment(self, id_: str, *, staff: bool = False, once: str = "", mentions=()) -> Comment:
+    def comment(self, id_: str, *, staff: bool = False, once: str = "") -> Comment:
         def answer(said: Said | Refusal) -> None:
             assert id_ not in self.answers, "answered twice"
             self.answers[id_] = said.id if isinstance(said, Said) else said
 
         body = b'{"id":"%b"}' % id_.encode()
-        return Comment(id_, f"viewer of {id_}", body, staff, answer, once, "digest" if once else "", mentions)
+        return Comment(id_, f"viewer of {id_}", body, staff, answer, once, "digest" if once else "")
 
     def comments(self, count: int, *, staff: bool = False) -> list[Comment]:
         return [self.comment(f"{'s' if staff else 'c'}{n}", staff=staff) for n in range(count)]
@@ -97,9 +97,9 @@ def test_a_room_whose_clock_was_set_back_an_hour_still_shows_comments():
 
 
 def published(blob: Blob) -> list[object]:
-    """The script's arguments behind the deadline and the time to remember, five by five."""
+    """The script's arguments behind the deadline and the time to remember, four by four."""
     args = blob.call[2]
-    return [tuple(args[n : n + 5]) for n in range(4, len(args), 7)]
+    return [tuple(args[n : n + 4]) for n in range(4, len(args), 6)]
 
 
 def test_the_staff_come_first_then_the_lucky_then_the_hidden_without_their_text():
@@ -110,8 +110,8 @@ def test_the_staff_come_first_then_the_lucky_then_the_hidden_without_their_text(
     assert (len(blob.shown), len(blob.hidden)) == (3, 3)
     assert {one.id for one in blob.shown + blob.hidden} == {"s0", "c0", "c1", "c2", "c3", "c4"}
     assert published(blob) == [
-        *((one.body, 0, "", one.id, b"") for one in blob.shown),
-        *((b"", 0, "", one.id, b"") for one in blob.hidden),
+        *((one.body, 0, "", one.id) for one in blob.shown),
+        *((b"", 0, "", one.id) for one in blob.hidden),
     ]
     assert out.waiting == []
 
@@ -121,7 +121,7 @@ def test_a_blob_names_its_script_channel_and_the_keys_that_remember():
     out.waiting = [told.comment("a"), told.comment("b", once="kb"), told.comment("c"), told.comment("d", once="kd")]
     name, names, args = crowd.blob(out).call
     assert (name, names, args[0]) == ("say", ["kb", "kd", "{00}:r:demo:commenters"], "{00}:r:demo:crowd")
-    assert [place for _, place, _, _, _ in (args[n : n + 5] for n in range(4, 32, 7))] == [0, 1, 0, 2]
+    assert [place for _, place, _, _ in (args[n : n + 4] for n in range(4, 28, 6))] == [0, 1, 0, 2]
 
 
 def test_the_head_of_a_blob_is_json_without_its_end():
@@ -146,14 +146,6 @@ def test_who_joined_is_told_once_a_second():
     out.joined = ["Bob"]
     assert b"Bob" not in crowd.head(out, 5999)
     assert b"Bob" in crowd.head(out, 6000)
-
-
-def test_a_mention_is_told_also_when_its_comment_is_hidden():
-    crowd, out, told = crowd_of(budget=1), Outgoing("demo"), Told()
-    out.waiting = [told.comment(f"c{n}", mentions=[(f"u{n}", b"{}")]) for n in range(3)]
-    args = crowd.blob(out).call[2]
-    to = [one for n in range(8, len(args), 7) if isinstance(one := args[n], bytes)]
-    assert sorted(json.decode(one)[0] for one in to) == ["u0", "u1", "u2"]
 
 
 # what became of it

@@ -1,6 +1,7 @@
 // One viewer or host in a browser: speaks liveroom.v1.json. What users wrote only ever becomes textContent.
 import * as audience from './audience.js';
 import * as coming from './coming.js';
+import * as questions from './questions.js';
 import * as rounds from './rounds.js';
 import * as staff from './staff.js';
 const STOPS = { 1007: 'Sent bad text', 1009: 'Sent too much', 4500: 'No valid token for this room', 4501: 'The server did not understand',
@@ -25,6 +26,10 @@ const query = new URLSearchParams(location.search), room = query.get('room') || 
 const name = query.get('name') || (sessionStorage['liveroom.name'] ||= `Guest ${1000 + Math.floor(upTo(9000))}`);
 // A reload is the same person: `sub` is the id that the token is asked for
 const sub = query.get('sub') || (sessionStorage[`liveroom.${role}`] ||= `${role[0]}_${Math.random().toString(36).slice(2)}`);
+// What is asked for on a weak network: `lite` and `min` are told less (docs/weak-networks.md), and have no effects
+const link = navigator.connection, weak = link?.saveData || /[23]g/.test(link?.effectiveType);
+let profile = $('profile').value = sessionStorage['liveroom.profile'] ?? (weak ? 'lite' : 'full');
+$('profile').onchange = () => { profile = sessionStorage['liveroom.profile'] = $('profile').value; send({ t: 'profile.set', profile }); };
 // Connection: `since` the welcome (Infinity before it), `heard` anything at all; `waiting` holds by cid who wants the reply
 // Clock: room time is performance.now() + `offset`, that of the quickest of the last 8 `pongs`
 let offset = 0, pongs = [];
@@ -37,7 +42,7 @@ async function connect() {
   if (!(token = got.token)) return got.refused ? show('stopped', STOPS[4500]) : again();
   const mine = new WebSocket(`${location.origin.replace('http', 'ws')}/v1/rooms/${encodeURIComponent(room)}/ws`, 'liveroom.v1.json');
   [socket, heard] = [mine, Date.now()];
-  mine.onopen = () => mine.send(JSON.stringify({ t: 'hello', token, ...(epoch && { resume: { epoch, seq } }) }));
+  mine.onopen = () => mine.send(JSON.stringify({ t: 'hello', token, profile, ...(epoch && { resume: { epoch, seq } }) }));
   mine.onclose = ({ code }) => socket === mine && leave(code);
   mine.onmessage = ({ data }) => [JSON.parse(data)].flat().forEach(message => socket === mine && take(message));
 }
@@ -86,16 +91,17 @@ function take(m) {
   if (Object.hasOwn(ON, m.t)) ON[m.t](m); else audience.hear(m), rounds.hear(m);
 }
 const ON = {
-  ...audience.ON, ...staff.ON,
+  ...audience.ON, ...questions.ON, ...staff.ON,
   'room.reset'(m) { begin(m); rounds.welcome(true); }, 'room.notice': notice, 'room.stats': tally, 'chat.message': m => add(m), error: hint,
   bye(m) { bye = m.retry_after_ms; }, beat(m) { if (m.seq > seq) leave(1006); },
   welcome(m) {
     [me, since, silence, offset, pongs] = [m.viewer, Date.now(), 2.5 * m.heartbeat_ms, m.now - performance.now(), []];
-    show('live', 'Live'); tally(m.room); begin(m); ping();
-    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); staff.welcome();
+    show('live', 'Live'); $('profile').value = profile; tally(m.room); begin(m); ping();
+    document.title = $('title').textContent = m.room.title; $('announce').hidden = me.role !== 'host'; rounds.welcome(m.recovered); audience.welcome(); questions.welcome(); staff.welcome();
     if (m.recovered) send({ t: 'history.get', limit: 100 }, r => r.comments?.forEach(c => add(c, true)));
   },
   'play.announced': m => coming.hear(m, now),
+  'profile.changed'(m) { $('profile').value = m.profile; flash('hint', m.why === 'slow' ? 'Slow connection: you are shown less.' : 'You are shown more again.', 6000); },
   'room.joined'({ names, more }) { flash('joined', `${names.join(', ')}${more ? ` and ${more} more` : ''} joined`, 4000); },
   'chat.sampled'({ shown, total }) { flash('sampled', `showing ${shown} of ${total} comments/s`, 2500); },
   'chat.mentioned'(m) { // the comment itself is usually on its way and knows more
@@ -105,7 +111,7 @@ const ON = {
   },
   'like.total'({ total, delta }) {
     tally({ likes: total });
-    for (let i = Math.min(8, delta - counted); i > 0; i--) heart(upTo(450));
+    for (let i = effects() && Math.min(8, delta - counted); i > 0; i--) heart(upTo(450));
     counted = Math.max(0, counted - delta);
   },
 };
@@ -128,7 +134,8 @@ function hint(m) {
 }
 // Comments: `seen` by id, `unpainted` until the next frame, `lanes` of the sky with the time each is free again
 const seen = new Map(), unpainted = [], lanes = [];
-let frame = 0, stuck = true, target = null, unsure = {}, paced = 0;
+let frame = 0, stuck = true, target = null, old = false, unsure = {}, paced = 0;
+function effects() { return $('profile').value === 'full' && !calm.matches; }
 function make(tag, textContent, more) { return Object.assign(document.createElement(tag), { textContent, ...more }); }
 function add(comment, old = false) {
   if (seen.has(comment.id)) return;
@@ -154,7 +161,7 @@ function row(c) {
 function fly(c) { // all at one speed, so nobody catches up: a lane is free once the tail of its last comment is in
   const sky = $('sky'), now = performance.now(), speed = Math.max(90, sky.clientWidth / 9) / 1000;
   const lane = [...Array(Math.floor(sky.clientHeight / 38)).keys()].find(i => !(lanes[i] > now));
-  if (calm.matches || lane === undefined || paced > now || sky.childElementCount >= 30) return;
+  if (!effects() || lane === undefined || paced > now || sky.childElementCount >= 30) return;
   const node = sky.appendChild(make('span', c.text, { className: c.from === me.id ? 'mine' : '', comment: c }));
   lanes[lane] = now + (node.offsetWidth + 32) / speed; paced = Math.max(paced, now - 1500) + 300; // spread out when the crowd is loud
   node.style.cssText = `--lane: ${lane}; --time: ${(sky.clientWidth + node.offsetWidth) / speed}ms`;
@@ -175,7 +182,9 @@ $('say').onsubmit = event => {
   event.preventDefault();
   if (!text) return hint({ code: 'TEXT_EMPTY' });
   $('text').value = ''; answer(null);
-  send({ t: 'chat.say', ...said, idem }, r => {
+  const replies = to?.question && !old; // a server that knows no chat.reply takes an answer like any other comment
+  send({ ...(replies ? { t: 'chat.reply', id: to.id, text } : { t: 'chat.say', ...said }), idem }, r => {
+    if (replies && r.code === 'UNKNOWN_COMMAND') return old = true, $('text').value = text, answer(to), $('say').requestSubmit();
     const draw = r.receipt ? 'You are in the draw. ' : r.refused ? `Not counted: ${wordsFor(r.refused)}` : '';
     flash('hint', draw + (r.shown === false ? `Counted, but not shown: ${wordsFor({ code: r.why })}` : ''), 6000);
     if (r.receipt) rounds.entered(r.receipt);
@@ -211,5 +220,6 @@ $('sky').onanimationend = $('hearts').onanimationend = event => event.target.rem
 $('host').href = `?${new URLSearchParams({ room, role: 'host' })}`; $('viewer').href = `?${new URLSearchParams({ room })}`;
 audience.start({ send, hint, now, me: () => me });
 staff.start({ send, hint, flash, now, me: () => me, token: () => token, room, forget });
+questions.start({ answer, now });
 rounds.start({ send, hint, now, me: () => me, token: () => token, room });
 connect();

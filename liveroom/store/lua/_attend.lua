@@ -163,9 +163,13 @@ local function finish(roll, viewer, session, event, ends)
         rtt = session.rtt }))
 end
 
+local function end_of(roll, stream)
+    return tonumber(redis.call("HGET", roll.at.stream, "ended:" .. stream) or "nil")
+end
+
 -- One that an earlier stream left behind: he was here when it ended, or had gone shortly before.
 local function finish_old(roll, viewer, session)
-    local known = tonumber(redis.call("HGET", roll.at.stream, "ended:" .. session.stream) or "nil")
+    local known = end_of(roll, session.stream)
     local ends = known or session.ends
     if #session.nodes > 0 then
         return finish(roll, viewer, session, 0, ends)
@@ -199,7 +203,7 @@ local function join(roll, viewer, node, source, came)
         finish(roll, viewer, session, 1, session.ends)
         session = nil
     end
-    if not session and not roll.id and came <= roll.last_end then
+    if not session and not roll.id and came < roll.last_end then
         return -- word of it comes behind the end of the stream: that begins no other
     end
     if not session then
@@ -235,11 +239,10 @@ local function leave(roll, viewer, node, heard, why, rtt)
     end
     if not here then
         return
-    elseif session.stream ~= roll.id then
-        return finish_old(roll, viewer, session)
     end
-    -- What ended last says when and why; and nobody left before he came.
-    heard = math.max(session.since, heard)
+    local over = session.stream ~= roll.id
+    -- What ended last says when and why; and nobody left before he came, nor behind the end of the stream.
+    heard = math.max(session.since, over and math.min(heard, end_of(roll, session.stream) or heard) or heard)
     if heard >= session.ends then
         session.ends, session.why, session.rtt = heard, why, rtt
     end
@@ -251,6 +254,9 @@ local function leave(roll, viewer, node, heard, why, rtt)
         session.watch = session.watch + math.max(0, session.ends - session.since)
         count_in(roll, session.stream, "L", "", tenth(session.origin, session.ends), 1, 0)
         count_away(roll, session, 1)
+        if over then
+            return finish_old(roll, viewer, session)
+        end
         redis.call("ZADD", roll.at.pending, session.ends + roll.about.grace + LATE_MS, viewer)
     end
     keep(roll, viewer, session)

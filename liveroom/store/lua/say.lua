@@ -8,9 +8,8 @@
 -- ARGV[2]  the blob's head: JSON fields, each with a comma behind it
 -- ARGV[3]  clock time of the server in ms after which nothing is done
 -- ARGV[4]  seconds to remember an idempotency key
--- ARGV[5...]  seven for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; whom it
---             names and what they are told, as JSON arrays with commas between them; who says it; what more its author
---             is answered, as JSON
+-- ARGV[5...]  six for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; who says it;
+--             what more its author is answered, as JSON
 --
 -- returns  {how many were published, then "id more" or "" (the key was used for something else) for each with a key}
 --          {-3} too late
@@ -18,10 +17,10 @@
 if server_ms() > tonumber(ARGV[3]) then
     return { LATE }
 end
-local shown, named, answers, counted = {}, {}, { 0 }, 0
-for i = 5, #ARGV, 7 do
+local shown, answers, counted = {}, { 0 }, 0
+for i = 5, #ARGV, 6 do
     local comment, place, hash, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
-    local fresh = place == 0 or redis.call("SET", KEYS[place], hash .. " " .. id .. " " .. ARGV[i + 6], "NX",
+    local fresh = place == 0 or redis.call("SET", KEYS[place], hash .. " " .. id .. " " .. ARGV[i + 5], "NX",
         "EX", ARGV[4])
     if place > 0 then
         local kept_hash, kept = string.match(redis.call("GET", KEYS[place]), "^(%S+) (.*)$")
@@ -29,17 +28,13 @@ for i = 5, #ARGV, 7 do
     end
     if fresh then
         counted = counted + 1
-        redis.call("HINCRBY", KEYS[#KEYS], ARGV[i + 5], 1)
+        redis.call("HINCRBY", KEYS[#KEYS], ARGV[i + 4], 1)
     end
     if fresh and comment ~= "" then
         table.insert(shown, comment)
     end
-    if fresh and ARGV[i + 4] ~= "" then
-        table.insert(named, ARGV[i + 4])
-    end
 end
 answers[1] = counted
-local comments, to = table.concat(shown, ","), table.concat(named, ",")
-local rest = '"total":' .. counted .. ',"to":[' .. to .. '],"comments":[' .. comments .. "]}"
+local rest = '"total":' .. counted .. ',"comments":[' .. table.concat(shown, ",") .. "]}"
 redis.call("PUBLISH", ARGV[1], "{" .. ARGV[2] .. rest)
 return answers

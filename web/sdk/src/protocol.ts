@@ -592,6 +592,13 @@ export interface ByeEvent {
   retry_after_ms: number;
 }
 
+/** The server tells this viewer less, or more again, without having been asked. */
+export interface ProfileChangedEvent {
+  t: "profile.changed";
+  profile: "full" | "lite" | "min";
+  why: "calm" | "slow";
+}
+
 /** The ping's `c0`, when it came in and when it was answered, by the room's clock. */
 export interface TimePongEvent {
   t: "time.pong";
@@ -787,13 +794,14 @@ export interface ChatMessageEvent {
   mentions?: string[]; // left out: []
 }
 
-/** For the one who is named in a comment, also when the room was not shown it. */
+/** For the one who is named in a comment, or answered, also when the room was not shown it: kept until read. */
 export interface ChatMentionedEvent {
   t: "chat.mentioned";
   by: string;
   id: string;
   text: string;
   of?: string;
+  inbox?: string; // left out: ""
 }
 
 /** How many of how many comments were shown since the last of these. */
@@ -857,6 +865,27 @@ export interface LikeTotalEvent {
   total: number;
   delta: number;
   ver: number;
+}
+
+/** To staff, when it changed: what waits, most asked first; `more` are left out. */
+export interface QuestionsLiveEvent {
+  t: "questions.live";
+  questions: Question[];
+  now: number;
+  more?: number; // left out: 0
+}
+
+/** A question that waits for an answer, as the first asked it; in how many comments, of how many viewers, since when (`asked`, in epoch ms). `ids` are the newest of these comments. */
+export interface Question {
+  id: string;
+  text: string;
+  from: string;
+  name: string;
+  asked: number;
+  waiting_ms: number;
+  times: number;
+  viewers: number;
+  ids: string[];
 }
 
 export interface LotteryAnnouncedEvent {
@@ -1457,6 +1486,12 @@ export interface ReportedBy {
   why: string;
 }
 
+/** All questions that wait, as HTTP tells them. */
+export interface Unanswered {
+  questions: Question[];
+  now: number;
+}
+
 export interface Alive {
   live: true;
 }
@@ -1684,6 +1719,7 @@ export type RoomEvent =
   | RoomResetEvent
   | BeatEvent
   | ByeEvent
+  | ProfileChangedEvent
   | TimePongEvent
   | RoomNoticeEvent
   | RoomClosedEvent
@@ -1704,6 +1740,7 @@ export type RoomEvent =
   | ChatSettingsEvent
   | ChatReportsEvent
   | LikeTotalEvent
+  | QuestionsLiveEvent
   | LotteryAnnouncedEvent
   | LotteryOpenedEvent
   | LotteryProgressEvent
@@ -1994,6 +2031,7 @@ export const DELIVERY = {
   "room.reset": "connection",
   "beat": "connection",
   "bye": "connection",
+  "profile.changed": "connection",
   "time.pong": "connection",
   "room.notice": "ledger",
   "room.closed": "ledger",
@@ -2014,6 +2052,7 @@ export const DELIVERY = {
   "chat.settings": "ledger",
   "chat.reports": "state",
   "like.total": "state",
+  "questions.live": "private",
   "lottery.announced": "ledger",
   "lottery.opened": "ledger",
   "lottery.progress": "state",
