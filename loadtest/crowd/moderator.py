@@ -1,7 +1,9 @@
 """The one moderator: watches, deletes, mutes and bans; pins what is good, answers questions, reads the list of bans."""
 
 import itertools
+import math
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ from loadtest.crowd.visitor import Visitor, code
 
 PIN_SECONDS = 3
 KEEPS = 50  # comments of the well-behaved that he remembers
+FORGET_SECONDS = 3  # an answered question waits no more
 SLIPS = 0.3  # of what is deleted was pinned by mistake before
 
 
@@ -33,6 +36,7 @@ class Moderator(Visitor):
         self.good: deque[Message] = deque(maxlen=KEEPS)
         self.bad: dict[str, list[str]] = {}  # author -> what he said since he was dealt with
         self.warned = Counter[str]()
+        self.replied: dict[str, float] = {}
         self.muted: dict[str, int] = {}  # until when
 
     def told(self, message: Message) -> None:
@@ -96,10 +100,25 @@ class Moderator(Visitor):
 
     def answer(self) -> None:
         """A question that waits, where the server knows which do; else one that was seen."""
-        waiting = [one["id"] for one in self.fetched("questions").get("questions", ()) if not unruly(one["from"])]
-        asked = waiting or [one["id"] for one in self.good if "?" in one["text"]]
+        waiting = [one for one in self.fetched("questions").get("questions", ()) if not unruly(one["from"])]
+        if any(time.monotonic() > self.replied.get(one["id"], math.inf) + FORGET_SECONDS for one in waiting):
+            stage.notes.faults["a question that was answered and waits"] += 1
+        asked = [one["id"] for one in waiting] or [one["id"] for one in self.good if "?" in one["text"]]
         if asked:
-            self.do("chat.reply", id=asked[-1], text=f"Yes! #{stage.new('r')}")
+            self.reply(random.choice(asked))
+
+    def reply(self, comment: str) -> None:
+        reply = self.insist({"t": "chat.reply", "idem": stage.new("i"), "id": comment, "text": f"Yes! #{comment}"})
+        if not code(reply):
+            stage.notes.conduct.deeds["chat.reply"] += 1
+            self.replied[comment] = time.monotonic()
+
+    def judged(self, kind: str, reply: Message) -> Exception | None:
+        """In a loud room a question may be pushed out by others before it is answered."""
+        if kind == "chat.reply" and code(reply) == "NO_SUCH_COMMENT":
+            stage.notes.refusals[f"{kind} {code(reply)}"] += 1
+            return None
+        return super().judged(kind, reply)
 
     def read_bans(self) -> None:
         known = list(stage.notes.conduct.bans)
