@@ -58,9 +58,10 @@ test-all: $(STAMP) ## all tests
 fix: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 
-load: $(STAMP) ## 300 users for a minute, and a verdict (USERS, SECONDS, PROFILE; URL and DATA of a server that runs)
+load: $(STAMP) ## 300 users for a minute, and a verdict (USERS, SECONDS, PROFILE, NODES; URL and DATA of a server that runs)
 	@$(BIN)/python -m loadtest.crowd $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-	  $(if $(PROFILE),--profile $(PROFILE)) $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA))
+	  $(if $(PROFILE),--profile $(PROFILE)) $(if $(NODES),--nodes $(NODES)) \
+	  $(if $(URL),--url $(URL)) $(if $(DATA),--data $(DATA))
 
 audience: $(STAMP) ## 600 viewers come and go for a minute; is the host told so? (VIEWERS, SECONDS, SPEED; STORE=1; URL)
 	@$(BIN)/python -m loadtest.audience $(if $(VIEWERS),--viewers $(VIEWERS)) $(if $(SECONDS),--seconds $(SECONDS)) \

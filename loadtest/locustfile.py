@@ -18,15 +18,31 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.contestants import token
 from loadtest.crowd import shop
+from loadtest.crowd.disguises import LISTED, OF_THE_ROOM
 from loadtest.crowd.host import Host
 from loadtest.crowd.ledger import read, read_when_drained, reconcile
+from loadtest.crowd.moderator import Moderator
 from loadtest.crowd.notes import Notes, merged, pack, unpack
+from loadtest.crowd.order import order
 from loadtest.crowd.profile import ProfileError, read_profile
 from loadtest.crowd.stage import stage
-from loadtest.crowd.users import CROWD, Buyer, Liker, LotteryPlayer, Lurker, QuizPlayer, Talker
+from loadtest.crowd.unruly import Clumsy, Evader, Flooder, Spammer
+from loadtest.crowd.users import Buyer, Liker, LotteryPlayer, Lurker, QuizPlayer, Talker
 from loadtest.crowd.verdict import Check, line, verdict
 
-__all__ = ["Buyer", "Host", "Liker", "LotteryPlayer", "Lurker", "QuizPlayer", "Talker"]  # locust looks for them here
+CROWD: dict[str, Any] = {
+    "lurkers": Lurker,
+    "talkers": Talker,
+    "likers": Liker,
+    "lottery_players": LotteryPlayer,
+    "quiz_players": QuizPlayer,
+    "buyers": Buyer,
+    "flooders": Flooder,
+    "spammers": Spammer,
+    "evaders": Evader,
+    "clumsy": Clumsy,
+}
+STAFF = (Host, Moderator)  # locust finds all of them by their names here
 
 HERE = Path(__file__).parent
 AFTER_SECONDS = 3.0  # behind the end of the show, and when nothing is held any more: the last answers come
@@ -42,6 +58,8 @@ def add_options(parser: ArgumentParser, **_: Any) -> None:
     parser.add_argument("--room", default=f"load-{random.randrange(16**6):06x}", help="Room to fill; made if need be")
     parser.add_argument("--data", default="", help="Data folder of the server: its secret and its ledger are there")
     parser.add_argument("--profile-file", default=str(HERE / "profiles" / "evening.toml"), help="Who does what")
+    parser.add_argument("--nodes", default="", help="URLs of all nodes, with commas; empty: --host is the only one")
+    parser.add_argument("--listed", action="store_true", help="The server's word list is the one of crowd/disguises.py")
     parser.add_argument("--show-seconds", type=float, default=60, help="How long the host goes on")
 
 
@@ -90,7 +108,9 @@ def weigh(environment: Environment) -> None:
 
 def begin(environment: Environment, **_: Any) -> None:
     options = options_of(environment)
-    stage.url, stage.room = (environment.host or "http://127.0.0.1:8000").rstrip("/"), options.room
+    nodes = options.nodes or environment.host or "http://127.0.0.1:8000"
+    stage.urls, stage.room = [url.rstrip("/") for url in nodes.split(",")], options.room
+    stage.words = OF_THE_ROOM + (LISTED if options.listed else ())
     stage.show_seconds = options.show_seconds
     stage.reset()
     gathered.clear()
@@ -155,6 +175,8 @@ def judge(environment: Environment, **_: Any) -> None:
         if "sale" in acts:
             ledger = ledger._replace(reconciled=reconcile(stage.room, data))
     checks[:] = verdict(notes, ledger, acts)
+    if stage.profile.disorderly:
+        checks.extend(order(notes))
     environment.process_exit_code = 0 if all(check.good for check in checks) else 1
     hooks.quit.add_listener(lambda **_: say(notes, looked=ledger is not None))
 
@@ -166,6 +188,7 @@ def say(notes: Notes, looked: bool) -> None:
         print(f"  {count:>6} {what}")
     resumes = sum(seat.resumes for seat in notes.seats)
     sampled = max((probe.sampled for probe in notes.probes), default=0)
+    print("Moderator: " + ", ".join(f"{count} {what}" for what, count in sorted(notes.conduct.deeds.items())))
     print("Acts: " + ", ".join(f"{count} {what}" for what, count in notes.rounds.items()))
     print(f"{len(notes.comments)} comments, {sampled} of them not shown, {notes.unshown} that only entered; ", end="")
     print(f"{resumes} resumes; {time.process_time():.0f} s of CPU for this process")

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from loadtest.crowd.disguises import LISTED
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -20,12 +22,18 @@ JOINS_PER_SECOND = 100
 
 
 @contextmanager
-def served(data: Path) -> Iterator[str]:
-    """A server on a free port; its URL. Ended whatever happens, with its output where it did not end well."""
-    log = data.with_suffix(".log")
+def served(data: Path, number: int, words: Path) -> Iterator[str]:
+    """A node on a free port; its URL. Ended whatever happens, with its output where it did not end well."""
+    log = data.with_suffix(f".{number}.log")
     command = [sys.executable, "-m", "liveroom", "run", "--dev", "--port", "0", "--data", str(data)]
     with log.open("wb") as out:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command,
+            env=os.environ | {"LIVEROOM_WORD_LIST": str(words)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield wait_for_url(server, log)
     finally:
@@ -53,11 +61,12 @@ def stop(server: subprocess.Popen[bytes]) -> int:
         return server.wait()
 
 
-def locust(options: argparse.Namespace, url: str, data: str) -> int:
+def locust(options: argparse.Namespace, urls: Sequence[str], data: str, *more: str) -> int:
     """Its exit code. It ends by itself when the show is over; a show that does not end is cut off."""
     longest = options.seconds + options.users // JOINS_PER_SECOND + SPARE_SECONDS
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py")]
-    command += ["--headless", "--only-summary", "--host", url, "--run-time", str(longest), "--loglevel", "WARNING"]
+    command += ["--headless", "--only-summary", "--run-time", str(longest), "--loglevel", "WARNING", *more]
+    command += ["--host", urls[0], "--nodes", ",".join(urls)]
     command += ["--users", str(options.users), "--spawn-rate", str(JOINS_PER_SECOND)]
     command += ["--profile-file", str(options.profile), "--show-seconds", str(options.seconds)]
     if data:
@@ -78,18 +87,20 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--profile", default="evening", help="a name in loadtest/profiles, or a file")
-    parser.add_argument("--url", default="", help="a server that runs already; the secret is in LIVEROOM_SECRET")
+    parser.add_argument("--nodes", type=int, default=2, help="of the server that is started")
+    parser.add_argument("--url", default="", help="a server that runs already, or its nodes with commas between")
     parser.add_argument("--data", default="", help="the data folder of that server, to look into its ledger")
     options = parser.parse_args()
     named = ROOT / "loadtest" / "profiles" / f"{options.profile}.toml"
     options.profile = named if named.is_file() else Path(options.profile)
     if options.url:
-        return locust(options, options.url, options.data)
+        return locust(options, options.url.split(","), options.data)
     os.environ.pop("LIVEROOM_SECRET", None)  # the server makes one
-    with tempfile.TemporaryDirectory(prefix="locust-") as folder:
-        data = Path(folder) / "data"
-        with served(data) as url:
-            return locust(options, url, str(data))
+    with tempfile.TemporaryDirectory(prefix="locust-") as folder, ExitStack() as ends:
+        data, words = Path(folder) / "data", Path(folder) / "words.txt"
+        words.write_text("\n".join(LISTED), "utf-8")
+        urls = [ends.enter_context(served(data, number, words)) for number in range(options.nodes)]
+        return locust(options, urls, str(data), "--listed")
 
 
 if __name__ == "__main__":

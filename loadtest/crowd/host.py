@@ -9,6 +9,8 @@ import gevent
 from locust import task
 from locust.exception import StopUser
 
+from loadtest.crowd.conduct import CHAT_RATE
+from loadtest.crowd.disguises import OF_THE_ROOM
 from loadtest.crowd.notes import Message
 from loadtest.crowd.stage import BEGIN, END, stage
 from loadtest.crowd.visitor import Visitor, code
@@ -22,6 +24,8 @@ ENDS = {  # what a round is over with
 }
 LATE_SECONDS = 10.0  # so long behind its end a round may be told to be over
 ALL_IN_SECONDS = 30.0
+SETTLE_SECONDS = 2.0
+STAFF = 2  # the host and the moderator
 KEYWORDS = ("想要", "teapot", "茶")
 
 
@@ -42,17 +46,24 @@ class Host(Visitor):
 
     @task
     def show(self) -> None:
+        settled = self.settle()
         self.wait_for_all()
+        gevent.sleep(max(0.0, settled - time.monotonic()))
         self.tell(BEGIN)
         self.perform(time.monotonic() + stage.show_seconds)
         self.tell(END)
         self.rest()
 
+    def settle(self) -> float:
+        """How the chat is; and when every node knows it."""
+        self.ask("chat.settings", mode="open", rate=CHAT_RATE, words=OF_THE_ROOM)
+        return time.monotonic() + SETTLE_SECONDS
+
     def wait_for_all(self) -> None:
-        """`room.stats` counts distinct viewers, without the host."""
+        """`room.stats` counts distinct viewers, without the staff."""
         with gevent.Timeout(ALL_IN_SECONDS, False):
             stage.spawned.wait()
-            while (stats := self.next_news()) and stats.get("viewers", 0) < stage.users - 1:
+            while (stats := self.next_news()) and stats.get("viewers", 0) < stage.users - STAFF:
                 pass
 
     def perform(self, until: float) -> None:

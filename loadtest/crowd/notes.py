@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field, msgpack
 
+from loadtest.crowd.conduct import Conduct
+
 Message = dict[str, Any]
 
 
@@ -106,6 +108,7 @@ class Notes(Struct):
     unequal: list[str] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)  # "command CODE"
     faults: Counter[str] = field(default_factory=Counter)  # what should not have happened
+    conduct: Conduct = field(default_factory=Conduct)
 
     # -- events --
 
@@ -125,6 +128,13 @@ class Notes(Struct):
     @property
     def comments(self) -> set[str]:
         return {comment for ids in self.said.values() for comment in ids}
+
+    @property
+    def deleted(self) -> set[str]:
+        """Comments that the moderator has deleted, or may have, of those who said more until then."""
+        ids = {comment for deletion in self.conduct.deletions.values() for comment in deletion.ids}
+        authors = {deletion.viewer for deletion in self.conduct.deletions.values()}
+        return ids.union(*(self.said[author] for author in authors & self.said.keys()))
 
     # -- rounds --
 
@@ -193,4 +203,5 @@ def merged(parts: Iterable[Notes]) -> Notes:
         for name in ("said", "entries", "holds", "counts", "rounds", "again", "refusals", "faults"):
             getattr(whole, name).update(getattr(part, name))  # of a Counter: adds
         whole.unshown += part.unshown
+        whole.conduct.add(part.conduct)
     return whole

@@ -10,6 +10,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Round = Annotated[int, Meta(ge=1, le=3600)]  # how long a round is open
 Positive = Annotated[int, Meta(ge=1)]
+Loudness = Annotated[float, Meta(ge=0, le=100)]
 Weight = Annotated[int, Meta(ge=0)]
 Act = Literal["notice", "lottery", "keyword lottery", "quiz", "count", "sprint", "sale"]
 
@@ -33,8 +34,14 @@ class Lurkers(Part, frozen=True, kw_only=True):
     away_seconds: Seconds
 
 
-class Talkers(Part, frozen=True, kw_only=True):
+class Thinkers(Part, frozen=True, kw_only=True):
     think_seconds: Seconds
+
+
+class Talkers(Thinkers, frozen=True, kw_only=True):
+    """`rhythm`: see `rhythm.py`."""
+
+    rhythm: Annotated[tuple[tuple[Loudness, Loudness], ...], Meta(min_length=1)]
 
 
 class Likers(Part, frozen=True, kw_only=True):
@@ -60,6 +67,17 @@ class Buyers(Players, frozen=True, kw_only=True):
     cancels: Share
     waits: Share
     greedy: Share
+
+
+class Flooders(Part, frozen=True, kw_only=True):
+    per_second: Annotated[int, Meta(ge=1, le=100)]
+
+
+class Moderator(Struct, frozen=True, forbid_unknown_fields=True):
+    """There is one."""
+
+    think_seconds: Seconds
+    mute_seconds: Round
 
 
 class Lottery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +127,17 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     lottery_players: Players
     quiz_players: Players
     buyers: Buyers
+    flooders: Flooders
+    spammers: Thinkers
+    evaders: Thinkers
+    clumsy: Thinkers
+    moderator: Moderator
     show: Show
+
+    @property
+    def disorderly(self) -> bool:
+        """Whether there is something of everything that a moderator has to do."""
+        return all(part.weight for part in (self.flooders, self.spammers, self.evaders, self.clumsy))
 
 
 def read_profile(path: Path) -> Profile:

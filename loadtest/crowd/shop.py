@@ -38,7 +38,14 @@ Post = Callable[[str, dict[str, Any], str], Answer]
 
 def post(url: str, body: dict[str, Any], token: str) -> Answer:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+    return answered(urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST"))
+
+
+def get(url: str, token: str) -> Answer:
+    return answered(urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"}))
+
+
+def answered(request: urllib.request.Request) -> Answer:
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return Answer(answer.status, read(answer.read()))

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import random
+import time
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from loadtest.crowd.profile import Profile
 from loadtest.crowd.shop import Shop
 
 BEGIN, END = "The show begins.", "That was the show."  # what the host tells; between them people act
+EVASION = "e"  # what begins the mark of a comment that holds a listed word
 UNNUMBERED = ("welcome", "beat", "room.reset")  # they carry a `seq`, but it is not theirs
 
 
@@ -51,7 +53,9 @@ class Stage:
     """One for each process."""
 
     def __init__(self) -> None:
-        self.url = self.room = self.secret = ""
+        self.urls: list[str] = []  # of the nodes
+        self.words: tuple[str, ...] = ()  # that the server blocks
+        self.room = self.secret = ""
         self.profile: Profile
         self.show_seconds = 0.0
         self.users = 0  # in all processes; 0: not known yet
@@ -61,9 +65,20 @@ class Stage:
 
     def reset(self) -> None:
         self.notes = Notes()
+        self.began = 0.0  # the show, by our monotonic clock
         self.spawned, self.begun, self.over = Event(), Event(), Event()
         self.ended = Event()  # the notes are complete
         self.sent: dict[str, float] = {}  # what a comment ends with -> when it was sent
+
+    @property
+    def part(self) -> float:
+        """Of the show, that is over."""
+        return (time.monotonic() - self.began) / self.show_seconds
+
+    @property
+    def url(self) -> str:
+        """For whoever does not mind which node it is."""
+        return self.urls[0]
 
     def token(self, viewer: str, role: str) -> str:
         return token(self.secret.encode(), viewer, role, room=self.room)
@@ -73,6 +88,10 @@ class Stage:
 
     def new(self, what: str) -> str:
         return f"{what}-{self.tag}-{next(self.numbers)}"
+
+    def node(self) -> int:
+        """Everybody takes the next one."""
+        return next(self.numbers) % len(self.urls)
 
 
 stage = Stage()

@@ -7,8 +7,10 @@ from typing import Any
 import gevent
 from locust import task
 
+from loadtest.crowd.conduct import CHAT_BURST, Pace, Shown, unruly
 from loadtest.crowd.notes import Message, Probe
-from loadtest.crowd.stage import about, stage
+from loadtest.crowd.rhythm import Rhythm
+from loadtest.crowd.stage import EVASION, about, stage
 from loadtest.crowd.visitor import Visitor, code
 from loadtest.crowd.wire import Ended
 
@@ -16,6 +18,7 @@ LINES = (
     *("that colour is lovely", "does it come in blue?", "how long does shipping take?", "what size are you wearing?"),
     *("这个好看", "有蓝色的吗", "什么时候发货", "能再看一下背面吗", "上次买的很好用", "haha", "第一次来", "so soft"),
 )
+NEARLY = CHAT_BURST - 1.5  # comments: who said less lately was not too fast, by anybody's clock
 
 
 class Lurker(Visitor):
@@ -25,6 +28,7 @@ class Lurker(Visitor):
 
     def on_start(self) -> None:
         super().on_start()
+        self.gone: set[str] = set()  # deleted by id
         if len(stage.notes.probes) < stage.profile.lurkers.probes:
             self.probe = Probe(self.me)
             stage.notes.probes.append(self.probe)
@@ -35,14 +39,23 @@ class Lurker(Visitor):
             return
         if message["t"] == "chat.message":
             self.probe.seen.append(message["id"])
-            self.time_of(message["text"])
+            self.sees(message, message["text"].rpartition(" #")[2])
+        elif message["t"] == "chat.deleted":
+            self.gone.update(message.get("ids", ()))
         elif message["t"] == "chat.sampled":
             self.probe.sampled += message["total"] - message["shown"]
 
-    def time_of(self, text: str) -> None:
-        """From the sender's clock to this screen, where the sender is of this process."""
-        if sent := stage.sent.get(text.rpartition(" #")[2]):
+    def sees(self, message: Message, mark: str) -> None:
+        """From the sender's clock to this screen, where the sender is of this process; and who should not be seen."""
+        conduct = stage.notes.conduct
+        if sent := stage.sent.get(mark):
             self.report("comment → screen", sent)
+        if unruly(message["from"]):
+            conduct.shown.setdefault(message["id"], Shown(message["from"], message["ts"], self.now()))
+        if mark.startswith(f"{EVASION}-"):
+            conduct.let_through.append(f"shown: {message['text']}")
+        if message["id"] in self.gone:
+            conduct.undead.append(message["id"])
 
     @task
     def watch(self) -> None:
@@ -55,8 +68,9 @@ class Lurker(Visitor):
         self.rest()
 
     def come_back(self, away_s: float) -> None:
-        """The network is gone for a while; then he goes on where he was."""
+        """The network is gone for a while; then he goes on where he was, on any node."""
         self.leave(self.wire.drop)
+        self.node = stage.node()
         gevent.sleep(away_s)
         try:
             welcome = self.join({"resume": {"epoch": self.seat.epoch, "seq": self.seat.last}})
@@ -70,19 +84,44 @@ class Lurker(Visitor):
 
 
 class Talker(Visitor):
-    """Says something now and then."""
+    """Says something now and then, and knows when it was too soon."""
 
     kind = "talker"
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.pace = Pace()
+        self.rhythm = Rhythm(stage.profile.talkers.rhythm)
 
     @task
     def talk(self) -> None:
         stage.begun.wait()
-        gevent.sleep(about(stage.profile.talkers.think_seconds))
+        gevent.sleep(self.until_next())
         if stage.over.is_set():
             self.rest()
         mark = stage.new("c")
         stage.sent[mark] = time.perf_counter()
         self.ask("chat.say", text=f"{random.choice(LINES)} #{mark}")
+
+    def until_next(self) -> float:
+        """Seconds, by the rhythm of the show."""
+        patience = about(stage.profile.talkers.think_seconds) / stage.show_seconds
+        return self.rhythm.wait(stage.part, patience) * stage.show_seconds
+
+    def insist(self, command: Message) -> Message:
+        """What he is refused although he kept his pace is for the verdict."""
+        before, began = self.pace.now(self.now()), time.perf_counter()
+        reply = super().insist(command)
+        why, conduct = code(reply), stage.notes.conduct
+        if not why:
+            conduct.waits.append(int((time.perf_counter() - began) * 1000))
+        elif why != "RATE_LIMITED" or before < NEARLY:
+            conduct.wronged[f"{command['t']} {why}"] += 1
+        return reply
+
+    def said(self, command: Message, reply: Message) -> None:
+        super().said(command, reply)
+        self.pace.said(self.now())
 
 
 class Liker(Visitor):
@@ -246,15 +285,6 @@ NEWS_OF_SALES = {
     "sale.held": Buyer.hears_held,
     "sale.confirmed": Buyer.hears_order,
     "sale.released": Buyer.hears_release,
-}
-
-CROWD = {
-    "lurkers": Lurker,
-    "talkers": Talker,
-    "likers": Liker,
-    "lottery_players": LotteryPlayer,
-    "quiz_players": QuizPlayer,
-    "buyers": Buyer,
 }
 
 

@@ -12,7 +12,7 @@ from locust import User
 from locust.exception import StopUser
 
 from loadtest.crowd.notes import Entry, Message, Probe, Seat
-from loadtest.crowd.stage import BEGIN, END, stage, unpacked
+from loadtest.crowd.stage import BEGIN, END, Heard, stage, unpacked
 from loadtest.crowd.wire import Ended, Wire, address
 
 REPLY_SECONDS = 10.0
@@ -38,10 +38,12 @@ class Visitor(User):
     role: ClassVar[str] = "viewer"
     kind: ClassVar[str] = ""
     wants: ClassVar[frozenset[str]] = frozenset()  # the messages that it acts on
+    expects: ClassVar[frozenset[str]] = REFUSALS
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.me = stage.new(self.kind)
+        self.node = stage.node()
         self.waiting: dict[int, AsyncResult] = {}
         self.news: Any = Queue()
         self.cid = 0
@@ -84,17 +86,21 @@ class Visitor(User):
         """Raises Ended or OSError."""
         began = time.perf_counter()
         try:
-            self.wire = Wire(address(stage.url, stage.room))
-            self.wire.tell({"t": "hello", "token": stage.token(self.me, self.role), **resume})
-            first, *rest = [heard for payload in self.wire.hear() for heard in unpacked(payload)]
+            self.wire, first, self.missed = self.enter(self.node, resume)
         except (Ended, OSError) as error:
             self.report("join", began, error)
             raise
         self.report("join", began)
         welcome = first.message
         self.clock_ms = welcome["now"] - time.monotonic() * 1000
-        self.missed = rest  # in the same read as the welcome
         return welcome
+
+    def enter(self, node: int, resume: Message) -> tuple[Wire, Heard, list[Heard]]:
+        """A connection, its welcome, and what came in the same read. Raises Ended or OSError."""
+        wire = Wire(address(stage.urls[node], stage.room))
+        wire.tell({"t": "hello", "token": stage.token(self.me, self.role), **resume})
+        first, *rest = [heard for payload in wire.hear() for heard in unpacked(payload)]
+        return wire, first, rest
 
     def listen(self) -> None:
         """Until the connection ends; then nothing that waits is answered any more."""
@@ -112,6 +118,9 @@ class Visitor(User):
             self.seat.end = str(end)
             if all(seat.end for seat in stage.notes.seats):
                 stage.over.set()  # nobody is left to hear how it ends
+        self.answer_none()
+
+    def answer_none(self) -> None:
         for reply in self.waiting.values():
             reply.set(NO_REPLY)
 
@@ -143,6 +152,7 @@ class Visitor(User):
     def cue(self, text: str) -> None:
         if text == BEGIN:
             self.seat.from_begin = True
+            stage.began = stage.began or time.monotonic()
             stage.begun.set()
         elif text == END:
             self.seat.to_end = True
@@ -206,13 +216,17 @@ class Visitor(User):
             reply = NO_REPLY
         finally:
             del self.waiting[cid]
-        self.report(kind, began, self.judged(kind, reply))
+        self.report(self.called(kind), began, self.judged(kind, reply))
         return reply
+
+    def called(self, kind: str) -> str:
+        """A command in locust's table."""
+        return kind
 
     def judged(self, kind: str, reply: Message) -> Exception | None:
         """What locust is to count as a failure."""
         why = code(reply)
-        if why in REFUSALS:
+        if why in self.expects:
             stage.notes.refusals[f"{kind} {why}"] += 1
         elif why and not stage.ended.is_set():
             stage.notes.faults[f"{kind}: {why}"] += 1
@@ -229,7 +243,7 @@ class Visitor(User):
 
     def note(self, command: Message, reply: Message) -> None:
         if not code(reply) and (grant := GRANTS.get(command["t"])):
-            grant(self, command, reply)
+            getattr(self, grant)(command, reply)
 
     def said(self, command: Message, reply: Message) -> None:
         if reply.get("shown") is False:
@@ -251,11 +265,12 @@ class Visitor(User):
         stage.notes.held(reply["hold"], command["id"], self.me, qty, self.now(), reply["until"])
 
 
-GRANTS: dict[str, Callable[[Visitor, Message, Message], None]] = {
-    "chat.say": Visitor.said,
-    "lottery.enter": Visitor.entered,
-    "quiz.answer": Visitor.answered,
-    "sale.claim": Visitor.held,
+GRANTS = {
+    "chat.say": "said",
+    "chat.reply": "said",
+    "lottery.enter": "entered",
+    "quiz.answer": "answered",
+    "sale.claim": "held",
 }
 
 

@@ -61,8 +61,12 @@ class Wire:
 
     def tell(self, message: object) -> None:
         """Raises Ended."""
+        self.put(msgspec.json.encode(message))
+
+    def put(self, data: bytes, *, text: bool = True) -> None:
+        """A frame as it is. Raises Ended."""
         try:
-            self.protocol.send_text(msgspec.json.encode(message))
+            (self.protocol.send_text if text else self.protocol.send_binary)(data)
             self.flush()
         except (OSError, InvalidState):
             raise self.ended() from None

@@ -18,7 +18,7 @@ Load = Callable[..., tuple[int, str]]
 def load(tmp_path: Path) -> Load:
     """Exit code and output of a run; with edits the server is a copy of the package that has them."""
 
-    def run(*edits: Edit, users: int = 30, seconds: int = 5) -> tuple[int, str]:
+    def run(*edits: Edit, users: int = 30, seconds: int = 8) -> tuple[int, str]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("LIVEROOM_")}
         environ |= {"TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path if edits else ROOT)}
         if edits:

@@ -16,14 +16,14 @@ def test_our_profiles_are_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[talkers]\nweight = 5", "[talkers]\nweight = -1", "talkers.weight: Expected `int` >= 0"),
-        ("[talkers]\nweight = 5", '[talkers]\nweight = "5"', "talkers.weight: Expected `int`, got `str`"),
-        ("[talkers]\nweight = 5", "[talkers]\nwieght = 5", "talkers.wieght: no such key"),
-        ("[talkers]\nweight = 5\n", "[talkers]\n", "talkers.weight: is missing"),
+        ("[talkers]\nweight = 20", "[talkers]\nweight = -1", "talkers.weight: Expected `int` >= 0"),
+        ("[talkers]\nweight = 20", '[talkers]\nweight = "5"', "talkers.weight: Expected `int`, got `str`"),
+        ("[talkers]\nweight = 20", "[talkers]\nwieght = 5", "talkers.wieght: no such key"),
+        ("[talkers]\nweight = 20\n", "[talkers]\n", "talkers.weight: is missing"),
         ("plays = 0.95", "plays = 95", "buyers.plays: Expected `float` <= 1.0"),
         ('"quiz", "sale"', '"quizz", "sale"', "show.order[2]: Invalid enum value 'quizz'"),
         ("cancels = 0.15", "cancels = 0.5", "buyers.cancels: with buyers.pays it is 1.1, but there is only one whole"),
-        ("[lurkers]\nweight = 6", "[lurkers]\nweight = 0", "lurkers.weight: without lurkers nobody notes"),
+        ("[lurkers]\nweight = 24", "[lurkers]\nweight = 0", "lurkers.weight: without lurkers nobody notes"),
         ("[show.quiz]", "[show.quiz", "not TOML: "),
     ],
 )

@@ -22,12 +22,16 @@ def test_a_short_run_is_good(load: Load) -> None:
     assert "good" in output.splitlines()
 
 
+HAS_HOST = 'any(str(one.role) == "host" for one in room.seats)'  # true on one of the nodes
+
+
 @pytest.mark.slow
-def test_a_dropped_comment_is_noticed(load: Load) -> None:
+@pytest.mark.parametrize("where", ["True", HAS_HOST], ids=["everywhere", "on one node"])
+def test_a_dropped_comment_is_noticed(load: Load, where: str) -> None:
     drops = (
         "liveroom/hub.py",
         "room.tick.comments.extend(comments)",
-        "room.tick.comments.extend(comments[room.total == 0 :])",
+        f"room.tick.comments.extend(comments[room.total == 0 and {where} :])",
     )
     code, output = load(drops)
     assert "each comment is shown or counted" in failed(output), output
@@ -80,6 +84,81 @@ def test_a_claim_that_forgets_its_key_is_noticed(load: Load) -> None:
     assert code == 1
 
 
+PLANTED = {
+    "a ban that holds on one node only": (
+        "who is banned stays out",
+        (
+            "liveroom/door.py",
+            "        await self.turn_away(",
+            f"        if {HAS_HOST}:\n            await self.turn_away(",
+        ),
+        ("liveroom/door.py", "if ban.binds(", f"if {HAS_HOST} and ban.binds("),
+        (
+            "liveroom/commands.py",
+            'if binding(asked.room.sanctions, "ban"',
+            'if False and binding(asked.room.sanctions, "ban"',
+        ),
+    ),
+    "a banned viewer who comes back": (
+        "who is banned stays out",
+        ("liveroom/door.py", "        await self.turn_away(room, joiners)\n", ""),
+    ),
+    "a ban that shows nobody out": (
+        "who is banned stays out",
+        ("liveroom/door.py", "if ban.binds(", "if False and ban.binds("),
+    ),
+    "a mute that is forgotten": (
+        "the muted and banned are silent",
+        (
+            "liveroom/commands.py",
+            'return binding(asked.room.sanctions, "mute"',
+            'return None and binding(asked.room.sanctions, "mute"',
+        ),
+    ),
+    "a word list that is not asked": (
+        "no listed word is shown",
+        ("liveroom/judge.py", "if not asked.actor.staff and self.match(", "if False and self.match("),
+    ),
+    "a word list that is looked up as it is written": (
+        "no listed word is shown",
+        ("liveroom/judge.py", "self.match(text, asked", "self.match(text if text.isascii() else '', asked"),
+    ),
+    "a limit that lets floods through": (
+        "floods are held back",
+        (
+            "liveroom/judge.py",
+            "return too_fast(wait) if wait else None",
+            "return too_fast(wait) if wait > 0.9 else None",
+        ),
+    ),
+    "one limit for all": (
+        "the well-behaved notice nothing",
+        (
+            "liveroom/judge.py",
+            "person.chat = full(rate, now / 1000)",
+            'person.chat = self.__dict__.setdefault("one", full(rate, now / 1000))',
+        ),
+    ),
+    "a deletion that nodes do not remember": (
+        "what is deleted stays gone",
+        ("liveroom/comments.py", "return head.id in self.ids or ", "return "),
+    ),
+    "a wrong frame that is forgiven": (
+        "wrong frames are named",
+        ("liveroom/protocol.py", "MOST_IN = 4 * 1024", "MOST_IN = 8 * 1024"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_fault_in_moderation_is_noticed(load: Load, fault: str) -> None:
+    check, *edits = PLANTED[fault]
+    code, output = load(*edits)
+    assert check in failed(output), output
+    assert code == 1
+
+
 @pytest.mark.slow
 def test_users_of_two_processes_get_one_verdict(house: House, tmp_path: Path) -> None:
     node = house.node()
@@ -96,7 +175,7 @@ def test_users_of_two_processes_get_one_verdict(house: House, tmp_path: Path) ->
         everybody = [
             subprocess.Popen([*locust, *words], env=environ, stdout=log, stderr=subprocess.STDOUT)
             for words, log in (
-                ([*master, *alone, "--host", node.url, "--show-seconds", "3"], out),
+                ([*master, *alone, "--host", node.url, "--show-seconds", "8"], out),
                 (worker, subprocess.DEVNULL),
                 (worker, subprocess.DEVNULL),
             )
