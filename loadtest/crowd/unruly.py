@@ -10,9 +10,9 @@ from locust import task
 
 from loadtest.crowd.conduct import BANNED, Knock
 from loadtest.crowd.disguises import one_after_the_other
+from loadtest.crowd.lines import LINES
 from loadtest.crowd.notes import Message
 from loadtest.crowd.stage import EVASION, about, stage
-from loadtest.crowd.users import LINES
 from loadtest.crowd.visitor import NO_REPLY, REFUSALS, Visitor, code
 from loadtest.crowd.wire import Ended, Wire, address
 from loadtest.crowd.wrong import FATAL, REFUSED, Fatal, Refused

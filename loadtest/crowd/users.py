@@ -8,16 +8,13 @@ import gevent
 from locust import task
 
 from loadtest.crowd.conduct import CHAT_BURST, Pace, Shown, unruly
+from loadtest.crowd.lines import LINES
 from loadtest.crowd.notes import Message, Probe
 from loadtest.crowd.rhythm import Rhythm
 from loadtest.crowd.stage import EVASION, about, stage
 from loadtest.crowd.visitor import Visitor, code
 from loadtest.crowd.wire import Ended
 
-LINES = (
-    *("that colour is lovely", "does it come in blue?", "how long does shipping take?", "what size are you wearing?"),
-    *("这个好看", "有蓝色的吗", "什么时候发货", "能再看一下背面吗", "上次买的很好用", "haha", "第一次来", "so soft"),
-)
 NEARLY = CHAT_BURST - 1.5  # comments: who said less lately was not too fast, by anybody's clock
 
 

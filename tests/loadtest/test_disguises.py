@@ -6,7 +6,7 @@ import pytest
 
 from gameplay.wordlist import blocked, read_list
 from loadtest.crowd.disguises import LISTED, OF_THE_ROOM, Attempt, attempts, one_after_the_other
-from loadtest.crowd.users import LINES
+from loadtest.crowd.lines import LINES
 
 LIST = read_list([*LISTED, *OF_THE_ROOM], "listed")
 ATTEMPTS = attempts([*LISTED, *OF_THE_ROOM])

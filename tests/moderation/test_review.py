@@ -266,6 +266,7 @@ def test_who_is_muted_in_the_shadow_notices_nothing_and_nobody_hears_him(pair: l
             await bob.hear("chat.muted", until=0)
             await eve.say("heard")
             await bob.hear("chat.message", text="heard")
+            await host.hear("chat.message", text="heard")
             assert bob.texts() == host.texts() == ["heard"]
             assert not [one for one in eve.heard if one["t"] == "chat.muted"]
             assert not [one for one in bob.heard if one["t"] == "chat.mentioned"]
