@@ -1,6 +1,7 @@
 """Who is told how the audience is, since when and until when: hosts who asked, as long as they are here."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -187,6 +188,8 @@ def test_only_curves_are_thinned_and_those_of_the_sources_are_left_to_http():
     report: dict[str, Any] = {
         **{"uv": 7, "sources": {"share": {"n": 4, "curve": points}}, "provisional": points},
         **{"stay": {"n": 7, "curve": points}, "online": {"now": 3, "curve": moves}},
+        "cohorts": [{"t": 300 * n, "n": 20, "present": [1.0] * (600 - n)} for n in range(599)] + [{"present": None}],
+        "interaction": {"light": {"viewers": 5, "share": 0.5, "minutes": [{"t": 60 * n, "n": 1} for n in range(3000)]}},
     }
     told = thinned(report)
     assert told["stay"]["curve"] == told["provisional"] == fewer(points)
@@ -195,4 +198,7 @@ def test_only_curves_are_thinned_and_those_of_the_sources_are_left_to_http():
     assert [sum(one[move] for one in online) for move in ("joins", "leaves")] == [3000, 2000]
     assert (told["uv"], told["stay"]["n"], told["online"]["now"]) == (7, 7, 3)
     assert told["sources"] == {"share": {"n": 4, "curve": []}}
+    assert (len(told["cohorts"]), told["cohorts"][-1]) == (26, {"present": None})
+    assert told["interaction"]["light"]["minutes"][-1] == {"t": 60 * 2999, "n": 1}
+    assert len(json.dumps(told)) < 64_000  # however long the stream is
     assert len(report["stay"]["curve"]) == len(report["online"]["curve"]) == 1000
