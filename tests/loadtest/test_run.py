@@ -128,7 +128,7 @@ PLANTED = {
         (
             "liveroom/judge.py",
             "return too_fast(wait) if wait else None",
-            "return too_fast(wait) if wait > 0.9 else None",
+            "return too_fast(wait) if wait > 4 else None",
         ),
     ),
     "one limit for all": (
