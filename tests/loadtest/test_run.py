@@ -117,7 +117,7 @@ PLANTED = {
     ),
     "a word list that is not asked": (
         "no listed word is shown",
-        ("liveroom/judge.py", "if not asked.actor.staff and self.match(", "if False and self.match("),
+        ("liveroom/judge.py", "None if asked.actor.staff else self.match(", "None if True else self.match("),
     ),
     "a word list that is looked up as it is written": (
         "no listed word is shown",
