@@ -90,6 +90,15 @@ def seen(node: Node, room: str, sale: str) -> Said:
     return dict(node.http("GET", f"/v1/rooms/{room}/rounds/{sale}", token=token(room))[1])
 
 
+async def counts(node: Node, room: str, sale: str) -> dict[str, int]:
+    """A sale's numbers, as soon as Redis answers."""
+    deadline = time.monotonic() + SLOW
+    while "counts" not in (now := await asyncio.to_thread(seen, node, room, sale)):
+        assert time.monotonic() < deadline, now
+        await asyncio.sleep(0.05)
+    return dict(now["counts"])
+
+
 async def counted(node: Node, room: str, sale: str, left: int, held: int, sold: int) -> None:
     """Wait until a sale's numbers are these."""
     deadline = time.monotonic() + SLOW
@@ -214,8 +223,7 @@ def test_who_claimed_at_a_node_that_died_has_his_hold_elsewhere(house: House, po
             assert await asyncio.gather(*(claim_or_die(one, sale) for one in there)) == [{}] * 5
             await dead(dies)
             await asyncio.to_thread(lives.wait_until, "/readyz", 200)
-            before = seen(lives, room, sale)["counts"]["held"]
-            assert before > 5
+            assert (await counts(lives, room, sale))["held"] > 5
             again = [await join(lives, room, sub=f"w{n}") for n in range(5)]
             late = [await claim_at_last(one, sale) for one in again]
             assert {one["t"] for one in late} == {"ok"}
