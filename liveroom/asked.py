@@ -66,6 +66,7 @@ class Asked(Struct, gc=False):
     refusals: Counter[Code] | None = None  # counted there
     always: bool = False  # HTTP: an `ok` also without a `cid`
     also: list[Asked] = []  # the same, sent again while this is being done: answered alike
+    answers: str | None = None  # whose comment it answers, as far as that is known: found, not asked for
     over: Callable[[], None] | None = None  # called when it is answered
     noted: Callable[[], None] | None = None  # called when it was done
 

@@ -159,13 +159,13 @@ class Desk:
         assert isinstance(command, Reply)
         try:
             author = await self.author(asked.room, command.id)
+            again = command.idem is not UNSET and await self.live.exists(once_key(self.rooms, asked))
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
-        if author is None:
+        if author is None and not again:  # of one that was answered nothing may be left
             return asked.refused(NO_SUCH_COMMENT)
-        named = () if author == asked.actor.viewer else (author,)
-        said = Say(text=command.text, reply_to=command.id, mentions=named, cid=command.cid, idem=command.idem)
-        return self.say(structs.replace(asked, command=said))
+        said = Say(text=command.text, reply_to=command.id, cid=command.cid, idem=command.idem)
+        return self.say(structs.replace(asked, command=said, answers=author))
 
     async def author(self, room: Room, comment: str) -> str | None:
         """Who made a comment that is still kept, or a question that waits though the room was not shown it."""
@@ -254,7 +254,7 @@ class Desk:
             actor.role,
             text,
             reply_to=command.reply_to,
-            mentions=command.mentions,
+            mentions=names(asked, command),
         )
 
     def comment(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> Comment:
@@ -328,7 +328,7 @@ class Desk:
         """The `ok` comes behind the letters, so that nothing that was acknowledged is lost with this node."""
         room, by, id_ = asked.room, asked.actor.viewer, fields["id"]
         try:
-            named = dict.fromkeys(command.mentions)
+            named = dict.fromkeys(names(asked, command))
             if author := await self.answered(asked, command):
                 named[author] = None
             named.pop(by, None)
@@ -444,6 +444,12 @@ class Desk:
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
         return asked.done({})
+
+
+def names(asked: Asked, command: Say) -> tuple[str, ...]:
+    """Whom a comment names, and whom the staff answer with it."""
+    answers = asked.answers
+    return command.mentions if answers in (None, asked.actor.viewer) else (*command.mentions, answers)
 
 
 def told_before(said: CommentSaid) -> dict[str, Any]:

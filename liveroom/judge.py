@@ -81,8 +81,10 @@ class Judge:
 
 def resent(person: Person, command: Say, text: str, now: float) -> bool:
     """The same intention was said here before, and Redis still knows how that was answered."""
-    one = (person.said or {}).get(folded(text))
-    return command.idem is not UNSET and one is not None and one.idem == command.idem and now - one.at < AGAIN_MS
+    if command.idem is UNSET or not person.said:
+        return False
+    one = person.said.get(folded(text))
+    return one is not None and one.idem == command.idem and now - one.at < AGAIN_MS
 
 
 def take_back(asked: Asked) -> None:

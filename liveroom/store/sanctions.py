@@ -93,5 +93,5 @@ def told_of(sanctions: Sanctions, kind: Kind, now: float) -> list[dict[str, Any]
     return [
         {"viewer": one.viewer, "until": one.until or None, "at": one.at, "by": one.by, "reason": one.reason}
         | ({"shadow": True} if one.shadow else {})
-        for one in sorted(those, key=lambda one: -one.at)
+        for one in sorted(those, key=lambda one: (-one.at, one.viewer))
     ]

@@ -281,7 +281,7 @@ def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_l
         node = house.node(**KEPT_SHORT)
         room = make_room(node)
         async with guests(join(node, room, "host", "h"), join(node, room, sub="ann")) as (host, ann):
-            line, other, question = [await said(ann, text) for text in ("how long?", "anyone", "what does it cost?")]
+            line, other, question = [await said(ann, text) for text in ("two left", "anyone", "what does it cost?")]
             await host.ask("chat.pin", id=line, seconds=60)
             for n in range(4):
                 await said(host, f"line {n}")
@@ -290,8 +290,15 @@ def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_l
             assert (await ann.hear("chat.mentioned"))["of"] == line
             assert code(await host.ask("chat.reply", id=other, text="yes")) == "NO_SUCH_COMMENT"
             assert code(await host.ask("chat.pin", id=other, seconds=60)) == "NO_SUCH_COMMENT"
-            assert code(await host.ask("chat.reply", id=question, text="ten")) == "ok"  # it still waits for an answer
+            ten = await host.ask("chat.reply", id=question, text="ten", idem="t")
+            assert code(ten) == "ok"  # it still waits for an answer
             assert (await ann.hear("chat.mentioned", text="ten"))["of"] == question
+            again = await host.ask("chat.reply", id=question, text="ten", idem="t")
+            assert (again["t"], again.get("id")) == ("ok", ten["id"])  # and waits no more
+            other_text = await host.ask("chat.reply", id=question, text="nine", idem="t")
+            assert other_text["code"] == "IDEMPOTENCY_MISMATCH"
+            assert code(await host.ask("chat.reply", id=question, text="ten", idem="new")) == "NO_SUCH_COMMENT"
+            assert [one["text"] for one in ann.heard if one["t"] == "chat.mentioned"] == ["two days", "ten"]
             await host.ask("chat.delete", ids=[line])
             assert code(await host.ask("chat.reply", id=line, text="three")) == "NO_SUCH_COMMENT"
 

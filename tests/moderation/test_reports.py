@@ -102,9 +102,9 @@ def test_the_staff_see_who_is_banned_until_when_by_whom_and_why(pair: list[Node]
         room = make_room(here)
         async with guests(join(here, room, "moderator", "mo"), join(there, room, "host", "h")) as (mo, host):
             await mo.ask("chat.ban", viewer="eve", reason="spam")
-            until = (await host.ask("chat.ban", viewer="bob", seconds=60))["until"]
             await mo.ask("chat.mute", viewer="ann", seconds=1)
             await asyncio.sleep(1.1)
+            until = (await host.ask("chat.ban", viewer="bob", seconds=60))["until"]
             await host.ask("chat.mute", viewer="leo", seconds=60, reason="loud")
             for node in pair:
                 status, found = await asyncio.to_thread(get, node, room, "bans")

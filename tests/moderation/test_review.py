@@ -35,6 +35,7 @@ ANSWERS = {  # by the text that is asked about
     "list": "[]",
     "empty": "",
     "yes": '{"allow":"true"}',
+    "deep": "[" * 3000,
 }
 RAW = {
     "500": "HTTP/1.1 500 Oops\r\nContent-Length: 14\r\n\r\n" + '{"allow":true}',
@@ -42,9 +43,11 @@ RAW = {
     "noise": "\x00\x01\x02 not http\r\n\r\n",
     "short": 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"allow":true}',
     "nothing": "",
+    "upgraded": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
     "chunked": 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n{"allow":true}\r\n0\r\n\r\n',
 }
-GOOD, UNUSABLE = ("fine", "chunked"), ("500", "rubbish", "halved", "list", "empty", "yes", "moved", "noise", "short")
+GOOD = ("fine", "chunked")
+UNUSABLE = ("500", "rubbish", "halved", "list", "empty", "yes", "deep", "moved", "noise", "short", "upgraded")
 
 
 class Hook(NamedTuple):
