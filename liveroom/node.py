@@ -44,6 +44,7 @@ from liveroom.referee import Referee
 from liveroom.review import Review
 from liveroom.room import Limits, Room
 from liveroom.settings import Settings
+from liveroom.speech import Speech
 from liveroom.store.attendance import Attendance
 from liveroom.store.bells import Bells
 from liveroom.store.chat import Chat
@@ -258,22 +259,34 @@ class Node:
         )
 
     def obey(self, words: WordFile | None) -> None:
-        self.desk = Desk(
+        speech = Speech(
             self.settings,
-            self.clock,
             self.ids,
             self.rooms,
             self.live,
             self.crowd,
-            self.likes,
             self.entrance,
-            {**self.referee.verbs, **self.till.verbs, **self.audience.verbs, **self.moderation.verbs},
-            self.attendance,
             Judge(self.settings, Matcher(words)),
             Review(self.settings, self.clock.now_ms),
             self.chat,
             self.mail,
             self.questions,
+            self.spawn,
+        )
+        self.desk = Desk(
+            self.clock,
+            self.ids,
+            self.rooms,
+            self.live,
+            self.likes,
+            self.attendance,
+            self.mail,
+            speech.verbs
+            | self.entrance.verbs
+            | self.referee.verbs
+            | self.till.verbs
+            | self.audience.verbs
+            | self.moderation.verbs,
             self.spawn,
         )
         self.gateway = Gateway(self.settings, self.clock, self.tokens, self.door, self.desk)

@@ -12,7 +12,7 @@ from gameplay.danmaku import Said
 from gameplay.moderation import OPEN, Sanction
 from gameplay.play import Role
 from liveroom.comments import Erased
-from liveroom.limits import Bucket
+from liveroom.limits import Bucket, Rate, full
 from liveroom.protocol import Codec, Profile
 from liveroom.wall import EMPTY, OnWall
 
@@ -46,6 +46,12 @@ class Person(Struct, gc=False):
     heard: float = 0  # loop time of the last proof of life of any connection that has ended
     why: str = ""  # it ended
     hidden: bool = False  # his page is in the background
+
+    def act(self, rate: Rate, now: float) -> float:
+        """Take part otherwise than with comments and likes, or be told how many seconds to wait."""
+        if self.other is None:
+            self.other = full(rate, now)
+        return self.other.take(rate, now)
 
 
 class Seat(Protocol):

@@ -110,7 +110,7 @@ PLANTED = {
     "a mute that is forgotten": (
         "the muted and banned are silent",
         (
-            "liveroom/commands.py",
+            "liveroom/speech.py",
             'return binding(asked.room.sanctions, "mute"',
             'return None and binding(asked.room.sanctions, "mute"',
         ),

@@ -179,7 +179,7 @@ def sung(output: str) -> list[str]:
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_no_canary_is_in_any_log(plant: Plant, form: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
-    house = plant(("liveroom/commands.py", SAY, FAULT), ("liveroom/http/api.py", TITLE, TITLE_FAULT))
+    house = plant(("liveroom/speech.py", SAY, FAULT), ("liveroom/http/api.py", TITLE, TITLE_FAULT))
     node = house.node(log_format=form, log_level="debug")
     room = make_room(node, bird("title"))
     asyncio.run(as_guests(node, room))
