@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from gameplay.play import Code, Refusal
 from gameplay.text import shown
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
-from liveroom.hub import Hub, send
+from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.live_report import live_report
 from liveroom.memory import Memory
@@ -32,6 +32,7 @@ from liveroom.protocol import (
 from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.rooms import Rooms
+from liveroom.writer import send
 
 LIVE_SECONDS = 2.0
 FRESH_SECONDS = 1.0  # a report is made at most so often

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from gameplay.moderation import Muted, Reported, Sanction, binding
 from liveroom.chronicle import Chronicle, Mine
-from liveroom.hub import Hub, send
+from liveroom.hub import Hub
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
 from liveroom.room import Person, Room, Seat
 from liveroom.snapshot import snapshot
@@ -22,6 +22,7 @@ from liveroom.store.feed import Feed
 from liveroom.store.postman import Newcomer
 from liveroom.store.presence import Presence
 from liveroom.store.sanctions import Docket
+from liveroom.writer import send
 
 log = structlog.get_logger()
 

@@ -17,62 +17,21 @@ transports are handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 from zlib import crc32
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 
 from gameplay.danmaku import Sampled
 from liveroom.counts import LATE, Spread, Told
 from liveroom.lean import Lean
-from liveroom.protocol import Beat, Close, Codec, Profile, encode, framed
+from liveroom.protocol import Beat, Close, Profile, encode
 from liveroom.room import Limits, LogEvent, Person, Private, Room, RoomInfo, Seat, Tick
+from liveroom.writer import SLICE, Flush, Frames, Parcel, Timers, Writer
 
-SLICE = 250  # viewers written to before others get their turn: two milliseconds or three
 BACK_EARLY = 0.85  # of a window: the blob's way through Redis is not equally long each time
 CLOSED = b'"t":"room.closed"'  # as an event's body holds it; in a string the quotes would be escaped
 REPLAY_BYTES = 128 * 1024  # a longer replay becomes a snapshot
-
-
-class Timers(Protocol):
-    """The event loop, as far as the hub may see it."""
-
-    def time(self) -> float: ...
-    def call_soon(self, callback: Callable[[], None], /) -> object: ...
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
-
-
-class Frames:
-    """The frames of one tick, each made when the first viewer needs it."""
-
-    __slots__ = ("_made", "essential", "full")
-
-    def __init__(self, essential: Sequence[bytes], crowd: Sequence[bytes | Raw] = ()) -> None:
-        self.essential: list[bytes | Raw] = [*essential]
-        self.full: list[bytes | Raw] = [*essential, *crowd]
-        self._made: dict[tuple[str, bool, bool], bytes] = {}
-
-    def get(self, codec: Codec, lean: bool) -> bytes:
-        key = (codec.name, codec.deflate, lean)
-        made = self._made.get(key)
-        if made is None:
-            parts = self.essential if lean else self.full
-            made = self._made[key] = framed(parts, codec) if parts else b""
-        return made
-
-
-Parcel = tuple[Frames, list[Seat]]  # what is written, to whom
-
-
-class Flush(Struct, frozen=True, gc=False):
-    """One tick on its way out, and since when (the loop's time, in seconds); 0 where that says nothing of the room."""
-
-    parcels: Sequence[Parcel]
-    private: Sequence[Private]
-    closing: bool
-    began: float
-    began_ms: float  # room time
 
 
 def phase_of(room: str, window: float) -> float:
@@ -99,6 +58,7 @@ class Hub:
         self.now_ms = now_ms
         self.rooms: dict[str, Room] = {}
         self.told = Told()
+        self.writer = Writer(limits, timers, self.told, self.written)
         self.late = Spread(LATE)  # how long after its point of the grid a tick began, in seconds
         self.took = Spread(LATE)  # to write it to all, in seconds
 
@@ -200,34 +160,10 @@ class Hub:
         if room.lean:
             parcels += self.told_to_lean(room, tick, now_due, closing=closing)
         if parcels or now_due:
-            self.begin(room, Flush(parcels, now_due, closing, self.timers.time(), self.now_ms()))
+            self.writer.begin(room, Flush(parcels, now_due, closing, self.timers.time(), self.now_ms()))
 
-    def begin(self, room: Room, flush: Flush) -> None:
-        """Start to write; whoever sits down from now on is not written to."""
-        room.flushing = True
-        self.write(room, flush, 0, 0)
-
-    def write(self, room: Room, flush: Flush, number: int, start: int) -> None:
-        """One slice of one parcel."""
-        if number < len(flush.parcels):
-            frames, seats = flush.parcels[number]
-            self.deliver(room, frames, seats[start : start + SLICE])
-            start += SLICE
-            if start >= len(seats):
-                number, start = number + 1, 0
-            if number < len(flush.parcels):
-                self.timers.call_soon(lambda: self.write(room, flush, number, start))
-                return
-        self.hand_out(room, flush, 0)
-
-    def hand_out(self, room: Room, flush: Flush, start: int) -> None:
-        """What concerns one viewer each comes behind the frame that all got."""
-        for message in flush.private[start : start + SLICE]:
-            self.hand(room, message)
-        if start + SLICE < len(flush.private):
-            self.timers.call_soon(lambda: self.hand_out(room, flush, start + SLICE))
-            return
-        room.flushing = False
+    def written(self, room: Room, flush: Flush) -> None:
+        """All were told; what came meanwhile is next."""
         if flush.began:
             self.took.note(max(0.0, self.now_ms() - flush.began_ms) / 1000)
             room.flush_ms += ((self.timers.time() - flush.began) * 1000 - room.flush_ms) / 8
@@ -245,42 +181,6 @@ class Hub:
             seat.gone(Close.ROOM_GONE, "the room is closed")
         if room.seats:
             self.timers.call_soon(lambda: self.empty(room))
-
-    def deliver(self, room: Room, frames: Frames, seats: list[Seat]) -> None:
-        """Hand the same bytes to each transport. Slow viewers get the essential, stuck ones are cut."""
-        slow, cut = self.limits.slow_bytes, self.limits.cut_bytes
-        codec, full, written = None, b"", 0
-        for seat in seats:
-            transport = seat.transport
-            if seat not in room.seats or transport.is_closing():
-                continue  # gone since the tick was fixed
-            if seat.codec is not codec:
-                self.count(written, len(full), len(frames.full))
-                codec, written = seat.codec, 0
-                full = frames.get(codec, lean=False)
-            waiting = transport.get_write_buffer_size()
-            if waiting <= slow:
-                transport.write(full)
-                written += 1
-            elif waiting <= cut or not seat.cut():
-                self.deliver_essential(frames, seat)
-        self.count(written, len(full), len(frames.full))
-
-    def deliver_essential(self, frames: Frames, seat: Seat) -> None:
-        self.told.spared += len(frames.full) - len(frames.essential)
-        if payload := frames.get(seat.codec, lean=True):
-            seat.transport.write(payload)
-            self.count(1, len(payload), len(frames.essential))
-
-    def count(self, frames: int, size: int, messages: int) -> None:
-        self.told.frames += frames
-        self.told.bytes += frames * size
-        self.told.messages += frames * messages
-
-    def hand(self, room: Room, message: Private) -> None:
-        person = room.people.get(message.to)
-        for seat in person.seats if person else ():
-            self.told.alone(send(seat, message.body))
 
     # -- those who asked for little --
 
@@ -326,7 +226,7 @@ class Hub:
             ripe = [lean for lean in room.lean.values() if lean.ripe]
             parcels = [parcel for lean in ripe for parcel in self.parcels_of(room, lean)]
             if parcels:
-                self.begin(room, Flush(parcels, (), closing=False, began=0, began_ms=0))
+                self.writer.begin(room, Flush(parcels, (), closing=False, began=0, began_ms=0))
 
     def change(self, room: Room, seat: Seat, profile: Profile) -> None:
         """From now on he is told more or less; what the others of his new profile know, he is told at once."""
@@ -338,7 +238,7 @@ class Hub:
         if profile != "full":
             self.make_lean(room, seat)
         if waiting:
-            self.deliver(room, Frames(waiting), [seat])
+            self.writer.deliver(room, Frames(waiting), [seat])
 
     def make_lean(self, room: Room, seat: Seat) -> None:
         lean = room.lean.get(seat.profile)
@@ -446,7 +346,7 @@ class Hub:
                 lean.last_told = now
                 parcels += self.parcels_of(room, lean) if lean.ledger or lean.state else [(beat, list(lean.seats))]
         if parcels:
-            self.begin(room, Flush(parcels, (), closing=False, began=self.timers.time(), began_ms=now))
+            self.writer.begin(room, Flush(parcels, (), closing=False, began=self.timers.time(), began_ms=now))
 
     def restart(self, room: Room, info: RoomInfo, epoch: str, seq: int, message: bytes) -> None:
         """A new epoch: what was numbered before is void; all viewers get ``room.reset`` in-band."""
@@ -461,12 +361,3 @@ class Hub:
 
 def in_full(room: Room) -> list[Seat]:
     return [seat for seat in room.seats if seat.profile == "full"] if room.lean else list(room.seats)
-
-
-def send(seat: Seat, body: bytes) -> int:
-    """One message to one viewer, at once; how many bytes that were. What only one reads is not compressed."""
-    if seat.transport.is_closing():
-        return 0
-    frame = framed([body], seat.codec.plain)
-    seat.transport.write(frame)
-    return len(frame)

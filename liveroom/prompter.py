@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from gameplay.questions import Live, Question, Unanswered, waiting
-from liveroom.hub import Hub, send
+from liveroom.hub import Hub
 from liveroom.protocol import encode
 from liveroom.room import Room
 from liveroom.store.questions import KEEP_MS, Kept, Questions
+from liveroom.writer import send
 
 LOOK_SECONDS = 0.5
 LOOKS = 4  # from one telling to the next: two seconds

@@ -18,10 +18,11 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from gameplay.play import Role
-from liveroom.hub import REPLAY_BYTES, Frames, Hub, next_tick, phase_of, send
+from liveroom.hub import REPLAY_BYTES, Hub, next_tick, phase_of
 from liveroom.limits import Bucket
 from liveroom.protocol import JSON_CODEC, MSGPACK_CODEC, Codec, Profile
 from liveroom.room import Limits, LogEvent, Private, Room, RoomInfo
+from liveroom.writer import Frames, send
 
 SLOW, CUT = 64 * 1024, 256 * 1024
 
@@ -162,7 +163,7 @@ class Scene:
 
 @pytest.fixture
 def slices_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liveroom.hub.SLICE", 2)
+    monkeypatch.setattr("liveroom.writer.SLICE", 2)
 
 
 # when
@@ -513,7 +514,7 @@ STEPS = st.one_of(
 def test_whoever_comes_whenever_hears_each_event_once_and_in_order(steps: list[tuple[str, int, Any]]):
     kinds: list[dict[str, Any]] = [{}, {"profile": "lite"}, {"codec": MSGPACK_CODEC}, {"profile": "min"}]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liveroom.hub.SLICE", 2)
+        patch.setattr("liveroom.writer.SLICE", 2)
         scene = Scene()
         room, everybody = scene.room, scene.guests(3)
         for step, n, more in steps:

@@ -46,7 +46,7 @@ def ids(guest: Guest) -> list[str]:
 
 @pytest.fixture
 def slices_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liveroom.hub.SLICE", 2)
+    monkeypatch.setattr("liveroom.writer.SLICE", 2)
 
 
 # when

@@ -28,7 +28,6 @@ from gameplay.text import shown
 from liveroom.asked import Asked
 from liveroom.counts import CLIENT, LOST
 from liveroom.gateway.origin import origin_allowed
-from liveroom.hub import send
 from liveroom.limits import too_fast
 from liveroom.pace import Pace
 from liveroom.protocol import (
@@ -56,6 +55,7 @@ from liveroom.protocol import (
 )
 from liveroom.room import Person, Room
 from liveroom.tokens import LEEWAY_S, BadToken, Claims
+from liveroom.writer import send
 
 if TYPE_CHECKING:
     from liveroom.gateway.gateway import Gateway

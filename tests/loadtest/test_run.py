@@ -41,7 +41,7 @@ def test_a_dropped_comment_is_noticed(load: Load, where: str) -> None:
 @pytest.mark.slow
 def test_an_event_that_one_viewer_is_not_told_is_noticed(load: Load) -> None:
     skips = (
-        "liveroom/hub.py",
+        "liveroom/writer.py",
         "        for seat in seats:\n",
         "        quiz = any(b'quiz.opened' in bytes(one) for one in frames.essential)\n"
         "        for seat in seats[quiz:]:\n",
