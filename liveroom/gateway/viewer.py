@@ -9,25 +9,19 @@ second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote
 
 import structlog
-from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from gameplay.play import Command, Role
 from gameplay.text import shown
 from liveroom.asked import Asked
 from liveroom.counts import CLIENT, LOST
-from liveroom.gateway.origin import origin_allowed
+from liveroom.gateway.handshake import judged, new_core
 from liveroom.limits import too_fast
 from liveroom.pace import Pace
 from liveroom.protocol import (
@@ -35,7 +29,6 @@ from liveroom.protocol import (
     DEFLATED,
     JSON,
     JSON_CODEC,
-    MOST_IN,
     OF_CONNECTION,
     AuthRefresh,
     BadFrame,
@@ -74,16 +67,6 @@ WHY: dict[int, str] = {
     Close.GOING_AWAY: "node_lost",
 }
 NOBODY = Person([])
-
-
-def choose_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """The first that we speak; none offered means JSON; only strange ones are refused with HTTP 400."""
-    if not offered:
-        return None
-    for name in offered:
-        if name in CODECS:
-            return name
-    raise NegotiationError(f"offer one of the subprotocols {', '.join(CODECS)}, or none")
 
 
 class Viewer(asyncio.Protocol):
@@ -129,14 +112,7 @@ class Viewer(asyncio.Protocol):
     def __init__(self, gateway: Gateway, wheel: set[Viewer]) -> None:
         self.gateway = gateway
         self.wheel = wheel
-        self.protocol = ServerProtocol(
-            subprotocols=[Subprotocol(name) for name in CODECS],
-            select_subprotocol=choose_subprotocol,
-            extensions=gateway.extensions,
-            state=State.OPEN,  # the request was read by the front; what comes now is frames
-            max_size=MOST_IN,
-            logger=gateway.quiet,
-        )
+        self.protocol = new_core(gateway)
         self.codec = JSON_CODEC
         self.viewer = ""  # set by a good hello, as are the next
         self.name = self.device = self.source = self.locale = ""
@@ -246,34 +222,15 @@ class Viewer(asyncio.Protocol):
         return None
 
     def shake_hands(self, request: Request) -> None:
-        response = self.judged(request)
+        response, room = judged(self.gateway, self.protocol, request)
         self.transport.write(response.serialize())
         self.gateway.heard.handshakes[response.status_code] += 1
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.codec = (DEFLATED if self.protocol.extensions else CODECS)[self.protocol.subprotocol or JSON]
+            self.wants, self.open = room, True
+        else:
             self.closing = True
             self.transport.close()
-
-    def judged(self, request: Request) -> Response:
-        """The handshake's answer: 101, or why not."""
-        gateway = self.gateway
-        room = gateway.room_of(unquote(request.path.partition("?")[0]))
-        if room is None:
-            return self.protocol.reject(404, "There is no such page; viewers join at /v1/rooms/{room}/ws\n")
-        if not self.origin_allowed(request.headers):
-            return self.protocol.reject(403, "This origin is not allowed; add it to the setting `origins`\n")
-        if gateway.draining:
-            return self.protocol.reject(503, "This node is going away; come back\n")
-        response = self.protocol.accept(request)
-        self.codec = (DEFLATED if self.protocol.extensions else CODECS)[self.protocol.subprotocol or JSON]
-        self.wants, self.open = room, response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-        return response
-
-    def origin_allowed(self, headers: Headers) -> bool:
-        origins = headers.get_all("Origin")
-        settings = self.gateway.settings
-        origin = origins[0] if origins else None
-        host = "".join(headers.get_all("Host")[:1])
-        return len(origins) < 2 and origin_allowed(origin, host, settings.origins, settings.dev)
 
     # -- frames --
 
