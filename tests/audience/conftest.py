@@ -6,8 +6,9 @@ import pytest
 from liveroom.store import scripts
 from liveroom.store.embedded import Embedded
 from liveroom.store.server import client
+from loadtest.audience.store import turned_clock
 from tests.audience.balcony import Balcony, Sit
-from tests.audience.roll import Stage, turned_clock
+from tests.audience.roll import Stage
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha1
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 from redis.asyncio import Redis
 
 from liveroom.sessions import Connections, Recording, sessions_of
@@ -19,28 +15,15 @@ from liveroom.store import keys, scripts
 from liveroom.store.attendance import EMPTY_MS, Attendance
 from liveroom.store.keys import keys_of
 from liveroom.store.presence import Presence
+from loadtest.audience.store import CLOCK
 from tests.audience.tally import ENDS, ONE, PACKED, read
 
 SHARDS = 1
 GRACE = 10_000
 LEASE = 3_000
-TIME = 'local time = redis.call("TIME")\n    return time[1] * 1000 + math.floor(time[2] / 1000)'
-CLOCK = 'return tonumber(redis.call("GET", "clock"))'
 EPOCH = 1_700_000_000_000
 
 numbers = itertools.count(1)
-
-
-@contextmanager
-def turned_clock() -> Iterator[None]:
-    """Every script reads the time from a key."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, source in scripts.SOURCES.items():
-            text = source.replace(TIME, CLOCK)
-            assert "TIME" not in text.replace("server_ms", "") or name not in ("attend", "sweep", "lapse", "stream")
-            patch.setitem(scripts.SOURCES, name, text)
-            patch.setitem(scripts.DIGESTS, name, sha1(text.encode(), usedforsecurity=False).hexdigest())
-        yield
 
 
 class Connection:
@@ -95,7 +78,7 @@ class Stage:
     async def wait(self, ms: int) -> None:
         """Time goes on, and the nodes renew their leases."""
         self.now += ms
-        await self.redis.set("clock", self.now)
+        await self.redis.set(CLOCK, self.now)
         for _, presence in self.nodes:
             await presence.note(self.room)
 
@@ -293,4 +276,4 @@ def ms(seconds: float) -> int:
     return round(float(seconds) * 1000)
 
 
-__all__ = ["EMPTY_MS", "EPOCH", "GRACE", "LEASE", "Found", "Stage", "turned_clock"]
+__all__ = ["EMPTY_MS", "EPOCH", "GRACE", "LEASE", "Found", "Stage"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -10,30 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liveroom.store import scripts
-from liveroom.store.embedded import Embedded
 from liveroom.store.keys import keys_of
 from liveroom.store.server import client
-from tests.audience.roll import EMPTY_MS, EPOCH, GRACE, LEASE, Found, Stage, turned_clock
+from tests.audience.roll import EMPTY_MS, EPOCH, GRACE, LEASE, Found, Stage
 from tests.audience.tally import ONE, Stay, cells_of
 
 Play = Callable[[Callable[[Stage], Coroutine[Any, Any, None]]], None]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    embedded = Embedded(tmp_path_factory.mktemp("roll") / "data")
-    embedded.start()
-    try:
-        with turned_clock():
-            yield embedded.url
-    finally:
-        embedded.stop()
-
-
-@pytest.fixture(scope="module")
-def play(server: str) -> Play:
+def play(turned: str) -> Play:
     async def show(what: Callable[[Stage], Awaitable[None]]) -> None:
-        redis = client(server, 5)
+        redis = client(turned, 5)
         try:
             await redis.flushall()
             await scripts.load(redis)
