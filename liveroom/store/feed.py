@@ -481,7 +481,9 @@ class Feed:
         ]
 
     def tell_reports(self, room: Room, reports: int, ver: int) -> None:
-        """`chat.reports`, to the staff, when it has changed."""
+        """`chat.reports`, to the staff, when it has changed; its version rises although the server may forget it."""
+        known, told = room.reports
+        ver = max(ver, told + (reports != known))
         if (reports, ver) != room.reports:
             room.reports = (reports, ver)
             staff = {seat.viewer for person in room.people.values() for seat in person.seats if seat.staff}

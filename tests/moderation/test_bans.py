@@ -393,11 +393,20 @@ def test_who_is_banned_is_told_nothing_over_http_either(pair: list[Node]):
         room = make_room(pair[0])
         async with guests(join(pair[0], room, "host")) as (host,):
             calls = [("GET", f"/v1/rooms/{room}/{what}") for what in ("bans", "reports", "questions")]
-            key = token(room, "moderator", sub="mo")
-            asked = [(await asyncio.to_thread(pair[1].http, *call, None, key))[0] for call in calls]
-            assert asked == [200, 200, 200]
-            assert code(await host.ask("chat.ban", viewer="mo")) == "ok"
-            asked = [(await asyncio.to_thread(pair[1].http, *call, None, key))[0] for call in calls]
-            assert asked == [403, 403, 403]
+            of_hosts = ("GET", f"/v1/rooms/{room}/retention"), ("POST", f"/v1/rooms/{room}/close")
+            await host.ask("stream.start", title="evening")
+
+            async def asked(role: str, sub: str, *calls: tuple[str, str]) -> list[int]:
+                key = token(room, role, sub=sub)
+                return [(await asyncio.to_thread(pair[1].http, *call, None, key))[0] for call in calls]
+
+            assert await asked("moderator", "mo", *calls) == [200] * 3
+            assert await asked("host", "co", *calls, of_hosts[0]) == [200] * 4
+            for viewer in ("mo", "co"):
+                assert code(await host.ask("chat.ban", viewer=viewer)) == "ok"
+            assert await asked("moderator", "mo", *calls) == [403] * 3
+            assert await asked("host", "co", *calls, *of_hosts) == [403] * 5
+            state = (await asyncio.to_thread(pair[1].http, "GET", f"/v1/rooms/{room}", None, token(room)))[1]["state"]
+            assert (state, await asked("host", "another", of_hosts[1])) == ("open", [200])
 
     asyncio.run(show())

@@ -305,6 +305,24 @@ def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_l
     asyncio.run(show())
 
 
+def test_what_a_host_said_is_his_as_long_as_anything_of_it_is_kept(house: House):
+    async def show():
+        node = house.node(**KEPT_SHORT)
+        room = make_room(node)
+        async with guests(join(node, room, "host", "h"), join(node, room, "moderator")) as (host, mo):
+            line = await said(host, "two left")
+            await host.ask("chat.pin", id=line, seconds=60)
+            for n in range(4):
+                await said(host, f"line {n}")
+            assert line not in [one["id"] for one in (await mo.ask("history.get"))["comments"]]
+            assert code(await mo.ask("chat.delete", ids=[line])) == "NOT_ALLOWED"
+            assert await pins_of(node, room) == ["two left"]
+            assert code(await host.ask("chat.delete", ids=[line])) == "ok"
+            assert await pins_of(node, room) == []
+
+    asyncio.run(show())
+
+
 # --- bad input ---
 
 

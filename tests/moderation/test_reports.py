@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,13 +12,17 @@ from msgspec import Raw
 
 from liveroom.store import reports
 from liveroom.store.keys import keys_of
-from tests.house import House, Node, guests, join, make_room, token
-from tests.moderation.test_bans import SOON, code
+from tests.house import Guest, House, Node, guests, join, make_room, token
+from tests.moderation.test_bans import SOON, code, until
 from tests.moderation.test_comments import LONG_AGO, said
 
 
 def get(node: Node, room: str, what: str, role: str = "moderator", sub: str = "") -> tuple[int, Any]:
     return node.http("GET", f"/v1/rooms/{room}/{what}", token=token(room, role, sub))
+
+
+def counted(staff: Guest) -> list[dict[str, Any]]:
+    return [one for one in staff.heard if one["t"] == "chat.reports"]
 
 
 def test_a_reported_comment_waits_until_the_staff_deal_with_it(pair: list[Node]):
@@ -47,6 +52,40 @@ def test_a_reported_comment_waits_until_the_staff_deal_with_it(pair: list[Node])
             await mo.ask("chat.delete", viewer="eve")
             await mo.hear("chat.reports", SOON, open=0)
             assert not [one for guest in (eve, ann, bob) for one in guest.heard if one["t"] == "chat.reports"]
+
+    asyncio.run(show())
+
+
+def test_how_many_wait_has_a_version_that_rises_also_when_the_server_forgets_them(moderated: House):
+    async def show():
+        here, there = moderated.nodes
+        room = make_room(here)
+        live = redis.asyncio.Redis(unix_socket_path=moderated.redis_socket)
+        at = keys_of(room, 16)
+        async with guests(
+            join(here, room, "moderator"), join(there, room, "host"), join(there, room, sub="eve"), join(here, room)
+        ) as (mo, host, eve, ann):
+            lines = [await said(eve, text) for text in ("bad", "worse", "worst")]
+            opens: list[int] = []
+
+            async def both_hear(waiting: int) -> None:
+                opens.append(waiting)
+                for staff in (mo, host):
+                    await until(lambda: [one["open"] for one in counted(staff)] == opens)  # noqa: B023
+
+            for line, forgets in zip(lines, (True, False, False), strict=True):
+                await ann.hear("chat.message", id=line)
+                assert code(await ann.ask("chat.report", id=line, why="spam")) == "ok"
+                await both_hear(1)
+                if forgets:
+                    await live.delete(at.reports, at.report_queue)
+                else:
+                    await mo.ask("chat.dismiss", id=line)
+                await both_hear(0)
+            for staff in (mo, host):
+                told = [one["ver"] for one in counted(staff)]
+                assert all(before < after for before, after in pairwise(told)), told
+        await live.aclose()
 
     asyncio.run(show())
 
