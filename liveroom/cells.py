@@ -77,6 +77,10 @@ class Spread(NamedTuple):
     def plus(self, those: Spread) -> Spread:
         return Spread(self.n + those.n, self.behind + those.behind)
 
+    def summed(self) -> Spread:
+        """All cohorts as one."""
+        return Spread(self.n.sum(axis=0, keepdims=True), self.behind.sum(axis=0, keepdims=True))
+
 
 class Cells(NamedTuple):
     """The cells of a stream, one row for each cohort: sessions that are over or away by cell, open ones by bucket."""
@@ -88,8 +92,16 @@ class Cells(NamedTuple):
     here: Spread
     away_here: Spread
 
+    def summed(self) -> Cells:
+        """All cohorts as one."""
+        left, away, here, away_here = (one.summed() for one in (self.left, self.away, self.here, self.away_here))
+        return Cells([""], left, away, self.censored.sum(axis=0, keepdims=True), here, away_here)
+
     def at(self, now: float, *, gone: bool = False) -> list[Counts]:
-        """As of ``now``, in seconds since the start. ``gone``: whoever is away counts as having left; else as here."""
+        """A row for each cohort as of ``now``, in seconds since the start.
+
+        ``gone``: whoever is away counts as having left; else as here.
+        """
         left, here = (self.left.plus(self.away), self.here.but(self.away_here)) if gone else (self.left, self.here)
         cells = left.n.shape[1]
         unknown = self.censored + present_by_age(here, now, cells)

@@ -85,7 +85,8 @@ def size(counts: Counts) -> int:
 
 def provisional(cells: Cells, now: float) -> list[dict[str, float]]:
     """The curve as of this moment, if nobody who is away came back: the lower edge of what is not settled yet."""
-    curve = curve_of(together(cells.at(now, gone=True)))
+    (whole,) = cells.summed().at(now, gone=True)
+    curve = curve_of(whole)
     return [{"t": t, "s": s} for t, s in zip(curve.t.tolist(), curve.s.tolist(), strict=True)]
 
 
