@@ -11,8 +11,10 @@ from msgspec import UNSET, Struct, json
 from redis.exceptions import RedisError
 
 from gameplay.play import Code, Command, Refusal, Role
+from liveroom.ids import Ids
 from liveroom.protocol import encode, refusal_reply
 from liveroom.room import Person, Room
+from liveroom.store.orders import Order
 from liveroom.store.rooms import TRY_LATER, By, Rooms
 
 LATEST_MS = 2000  # a command older than that is not done any more
@@ -117,6 +119,24 @@ def digest(command: Command) -> str:
 def once_key(rooms: Rooms, asked: Asked) -> str:
     """The key that remembers this intention; the kind of command is part of what it is compared by."""
     return rooms.keys(asked.room.info.id).once(asked.actor.viewer, str(asked.command.idem))
+
+
+def order_of(asked: Asked, rooms: Rooms, ids: Ids) -> Order:
+    """The command as its script takes it."""
+    again = asked.command.idem is not UNSET
+    return Order(
+        asked.room.info.id,
+        asked.by,
+        ids.new(asked.at),
+        once_key(rooms, asked) if again else "",
+        digest(asked.command) if again else "",
+        asked.at + LATEST_MS,
+    )
+
+
+def fields(answer: bytes | Refusal) -> Done:
+    """The reply to a command, from what its script says."""
+    return answer if isinstance(answer, Refusal) else json.decode(answer)
 
 
 def later(

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from gameplay.play import Code, Refusal
 from gameplay.text import shown
-from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
+from liveroom.asked import Asked, Done, digest, fields, later, order_of
 from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.live_report import live_report
@@ -31,6 +31,7 @@ from liveroom.protocol import (
 )
 from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
+from liveroom.store.orders import Order, begun, tell
 from liveroom.store.rooms import Rooms
 from liveroom.writer import send
 
@@ -83,24 +84,29 @@ class Audience:
     # -- streams --
 
     async def start(self, asked: Asked) -> Done:
-        command, room = asked.command, asked.room.info.id
+        """The stream is turned first, on the server that counts; sent again, it is told behind that."""
+        command, order = asked.command, self.order(asked)
         assert isinstance(command, StreamStart)
+        if before := await begun(self.rooms, order):
+            return fields(before)
         title, new = shown(command.title), f"s_{self.ids.new(asked.at)}"
         host, word = asked.actor.viewer, intention(asked)
-        state, *about = await self.attendance.turn_stream(room, new, title, host, self.now_ms(), word)
+        state, *about = await self.attendance.turn_stream(order.room, new, title, host, self.now_ms(), word)
         if state == 1:
             params = {"id": about[0].decode(), "since": about[1]}
             return Refusal(Code.STREAM_RUNNING, params, "a stream is running: stop it first")
         id_ = about[0].decode()
-        return await self.tell(asked, encode(StreamStarted(id_, title)), {"id": id_})
+        return fields(await tell(self.rooms, order, encode(StreamStarted(id_, title)), "stream", encode({"id": id_})))
 
     async def stop(self, asked: Asked) -> Done:
-        room, word = asked.room.info.id, intention(asked)
-        state, *about = await self.attendance.turn_stream(room, "", "", "", self.now_ms(), word)
+        order, word = self.order(asked), intention(asked)
+        if before := await begun(self.rooms, order):
+            return fields(before)
+        state, *about = await self.attendance.turn_stream(order.room, "", "", "", self.now_ms(), word)
         if state == 2:
             return NO_STREAM
-        ended = about[0].decode()
-        return await self.tell(asked, encode(StreamStopped(ended)), {"id": ended})
+        id_ = about[0].decode()
+        return fields(await tell(self.rooms, order, encode(StreamStopped(id_)), "stream", encode({"id": id_})))
 
     async def announce(self, asked: Asked) -> Done:
         command = asked.command
@@ -109,20 +115,11 @@ class Audience:
         if not what or command.at > asked.at + FARTHEST_MS:
             why = "say what, and when: in epoch milliseconds, within 30 days"
             return Refusal(Code.BAD_MESSAGE, {"field": "at" if what else "what"}, why)
-        return await self.tell(asked, encode(PlayAnnounced(what, command.at)), {}, keep="")
+        event = encode(PlayAnnounced(what, command.at))
+        return fields(await tell(self.rooms, self.order(asked), event, "", b"{}"))
 
-    async def tell(self, asked: Asked, event: bytes, fields: dict[str, Any], keep: str = "stream") -> Done:
-        told = await self.rooms.tell(
-            asked.room.info.id,
-            event,
-            asked.by,
-            fact=self.ids.new(asked.at),
-            keep=keep,
-            once=once_key(self.rooms, asked) if asked.command.idem else "",
-            digest=digest(asked.command) if asked.command.idem else "",
-            not_after=asked.at + LATEST_MS,
-        )
-        return told if isinstance(told, Refusal) else fields
+    def order(self, asked: Asked) -> Order:
+        return order_of(asked, self.rooms, self.ids)
 
     def began(self, room: Room, event: LogEvent) -> None:
         """A stream begins: whoever is here attends it from its beginning."""

@@ -16,7 +16,7 @@ from gameplay.moderation import BANNED, binding
 from gameplay.play import Code, Command, Refusal
 from gameplay.sale import Claim
 from gameplay.text import shown
-from liveroom.asked import LATEST_MS, Actor, Asked, Done, digest, once_key
+from liveroom.asked import Actor, Asked, Done, digest, fields, once_key, order_of
 from liveroom.ids import Ids
 from liveroom.limits import LIKES, OTHER, STAFF, Bucket, full, too_fast
 from liveroom.menu import ENTERS
@@ -26,6 +26,7 @@ from liveroom.store.attendance import Attendance
 from liveroom.store.clock import Clock
 from liveroom.store.likes import Likes
 from liveroom.store.mail import Mail
+from liveroom.store.orders import tell
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 
 # How much a viewer takes part; a paid order is the third kind.
@@ -152,19 +153,10 @@ class Desk:
     async def tell(self, asked: Asked, event: bytes, keep: str) -> None:
         """A ledger event, numbered and published by the script that remembers it."""
         try:
-            told = await self.rooms.tell(
-                asked.room.info.id,
-                event,
-                asked.by,
-                fact=self.ids.new(asked.at),
-                keep=keep,
-                once="" if asked.command.idem is UNSET else once_key(self.rooms, asked),
-                digest="" if asked.command.idem is UNSET else digest(asked.command),
-                not_after=asked.at + LATEST_MS,
-            )
+            told = await tell(self.rooms, order_of(asked, self.rooms, self.ids), event, keep)
         except (RedisError, OSError, TimeoutError):
             return asked.refused(TRY_LATER)
-        return asked.refused(told) if isinstance(told, Refusal) else asked.done({"seq": told.seq})
+        return asked.end(fields(told))
 
     def acknowledge(self, asked: Asked) -> None:
         self.spawn(self.take_letters(asked))

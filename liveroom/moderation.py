@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from msgspec import UNSET, json
+from msgspec import UNSET
 from redis.exceptions import RedisError
 
 from gameplay.moderation import (
@@ -30,7 +30,7 @@ from gameplay.moderation import (
 from gameplay.play import Command, Refusal, Role
 from gameplay.text import shown
 from gameplay.wordlist import room_words
-from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key
+from liveroom.asked import Asked, Done, fields, later, order_of
 from liveroom.comments import find, read_head
 from liveroom.ids import Ids
 from liveroom.room import Room
@@ -140,25 +140,10 @@ class Moderation:
         return {}
 
     def order(self, asked: Asked) -> Order:
-        """The command as its script takes it."""
-        rooms = self.docket.rooms
-        again = asked.command.idem is not UNSET
-        return Order(
-            asked.room.info.id,
-            asked.by,
-            self.ids.new(asked.at),
-            once_key(rooms, asked) if again else "",
-            digest(asked.command) if again else "",
-            asked.at + LATEST_MS,
-        )
+        return order_of(asked, self.docket.rooms, self.ids)
 
 
 def by_host(room: Room, id_: str) -> bool:
     """Whether a comment is known to be a host's."""
     found = find(room.chat, id_) or find((pin.comment for pin in room.board.pins), id_)
     return found is not None and read_head(found).role.may(Role.HOST)
-
-
-def fields(answer: bytes | Refusal) -> Done:
-    """The reply to a command, from what its script says."""
-    return answer if isinstance(answer, Refusal) else json.decode(answer)

@@ -42,6 +42,27 @@ async def answered(rooms: Rooms, order: Order) -> bytes | None:
     return answer if answer and digest == order.digest.encode() else None
 
 
+async def begun(rooms: Rooms, order: Order) -> bytes | Refusal | None:
+    """For a command that changes something before its script is called: what it was answered, if it was done before.
+
+    From now on its idempotency key is its own.
+    """
+    if not order.once or await rooms.redis.set(order.once, f"{order.digest} ", nx=True, ex=REMEMBER_SECONDS):
+        return None
+    kept: Any = await rooms.redis.get(order.once)
+    digest, _, answer = (kept or b"").partition(b" ")
+    return answer or None if digest in (b"", order.digest.encode()) else MISMATCH
+
+
+async def tell(rooms: Rooms, order: Order, event: bytes, keep: str, answer: bytes = b"") -> bytes | Refusal:
+    """Tell the room a ledger event, and hang it on the board under the name ``keep``, if there is one.
+
+    What is answered, as JSON; where nothing is said, the number of the event.
+    """
+    at = rooms.keys(order.room)
+    return await obeyed(rooms, "tell_room", order, [at.log, at.board], [event, rooms.log_length, keep, answer])
+
+
 async def obeyed(
     rooms: Rooms,
     name: str,

@@ -13,7 +13,7 @@ from gameplay.play import Code, Refusal
 from liveroom.room import LogEvent, RoomInfo
 from liveroom.store import keys, scripts
 from liveroom.store.keys import Keys, keys_of
-from liveroom.store.scripts import LATE, Fenced, NoRoom, Word
+from liveroom.store.scripts import Fenced, NoRoom, Word
 from liveroom.store.server import examine
 
 REMEMBER_SECONDS = 600  # an idempotency key
@@ -112,38 +112,6 @@ class Rooms:
         except NoRoom:
             return NO_SUCH_ROOM
         return Told(seq, ts)
-
-    async def tell(
-        self,
-        room: str,
-        event: bytes,
-        by: By,
-        *,
-        fact: str,
-        keep: str,
-        once: str,
-        digest: str,
-        not_after: float,
-    ) -> Told | Refusal:
-        """Tell an open room a ledger event; see ``tell_room.lua`` for the arguments."""
-        at = self.keys(room)
-        names = [at.meta, at.info, at.log, keys.outbox(at.shard), at.board, once or at.once("", "")]
-        args: list[Word] = [at.channel, event, fact, room, by.actor, self.log_length]
-        args += [keep, digest, int(not_after), REMEMBER_SECONDS, by.role, by.command]
-        try:
-            answer = await self.fenced("tell_room", room, names, args)
-        except NoRoom:
-            return NO_SUCH_ROOM
-        match answer:
-            case [code] if code == LATE:
-                return TRY_LATER
-            case [code] if code == CLOSED:
-                return ROOM_CLOSED
-            case [0, 0, 1]:
-                return MISMATCH
-            case [seq, ts, _]:
-                return Told(seq, ts)
-        raise AssertionError(answer)
 
     async def look(self, room: str) -> View | None:
         at = self.keys(room)

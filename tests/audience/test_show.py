@@ -258,20 +258,3 @@ def test_who_stays_after_a_stream_attends_the_one_that_then_begins_by_itself(hou
                 assert (await asyncio.to_thread(a.http, "GET", f"{path}?stream=2", None, token(room, "host")))[0] == 400
 
     asyncio.run(show())
-
-
-def test_a_stream_that_is_stopped_twice_by_one_intention_is_stopped_once(house: House):
-    async def show() -> None:
-        node = await asyncio.to_thread(open_node, house)
-        room = make_room(node)
-        async with guests(join(node, room, "host", "h1"), join(node, room, sub="ann")) as (host, ann):
-            begun = await host.ask("stream.start", title="Evening", idem="b")
-            said = [await host.ask("stream.stop", idem="e") for _ in range(3)]
-            assert [one.get("id") for one in said] == [begun["id"]] * 3
-            await host.ask("room.notice", text="over")
-            await ann.hear("room.notice")
-            told = [m["t"] for m in ann.heard if m["t"].startswith("stream.")]
-            assert told == ["stream.started", "stream.stopped"]
-            assert (await host.ask("stream.stop", idem="f"))["code"] == "NO_STREAM"
-
-    asyncio.run(show())

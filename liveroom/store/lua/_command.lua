@@ -3,7 +3,7 @@
 local CLOSED = -4
 
 -- Nil where it may be done now; else what the script answers: why not, or {1, what it was answered before}, which is
--- empty where the key was used for another command.
+-- empty where the key was used for another command. Of one that is under way, the key holds the hash and no answer.
 local function answered(meta, info, once, hash, not_after)
     local bar = barred(meta)
     if bar ~= 0 then
@@ -12,7 +12,11 @@ local function answered(meta, info, once, hash, not_after)
     local before = hash ~= "" and redis.call("GET", once)
     if before then
         local kept, answer = string.match(before, "^(%S+) (.*)$")
-        return { 1, kept == hash and answer or "" }
+        if kept ~= hash then
+            return { 1, "" }
+        elseif answer ~= "" then
+            return { 1, answer }
+        end
     end
     if redis.call("HGET", info, "state") ~= "open" then
         return { CLOSED }
