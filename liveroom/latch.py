@@ -24,6 +24,7 @@ class Latch(Struct, gc=False):
 
     ver: int
     held: int
+    per_viewer: int
     until: float  # the loop's time in seconds
     holders: frozenset[str] | None  # None: being asked for
 
@@ -43,7 +44,7 @@ class Latches:
         if now.free or now.state not in ("open", "sold_out"):
             self.latches.pop(shelf, None)
         elif latch is None or latch.ver != now.ver:
-            self.latches[shelf] = Latch(now.ver, now.held, self.time() + LATCH_SECONDS, None)
+            self.latches[shelf] = Latch(now.ver, now.held, now.per_viewer, self.time() + LATCH_SECONDS, None)
             while len(self.latches) > LATCHES:
                 del self.latches[next(iter(self.latches))]
             self.spawn(self.learn_holders(shelf))
@@ -65,15 +66,15 @@ class Latches:
         if latch and ver > latch.ver:
             del self.latches[Shelf(room, round_id)]
 
-    def held(self, shelf: Shelf, viewer: str, *, again: bool) -> int | None:
+    def held(self, shelf: Shelf, viewer: str, qty: int, *, again: bool) -> int | None:
         """How many units are held of a sale that has nothing for him; None where Redis must be asked.
 
-        It need not be for who surely has nothing, and asks for the first time.
+        It need not be for who surely has nothing, and asks for the first time for no more than he may have.
         """
         latch = self.latches.get(shelf)
         if latch is None or latch.holders is None or self.time() > latch.until:
             return None
-        if again or viewer in latch.holders or (shelf, viewer) in self.asking:
+        if again or qty > latch.per_viewer or viewer in latch.holders or (shelf, viewer) in self.asking:
             return None
         return latch.held
 

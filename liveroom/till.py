@@ -86,7 +86,7 @@ class Till:
         if actor.staff:
             return asked.refused(BUYERS_ONLY)
         shelf = Shelf(asked.room.info.id, command.id)
-        held = self.latches.held(shelf, actor.viewer, again=command.again)
+        held = self.latches.held(shelf, actor.viewer, command.qty, again=command.again)
         if held is not None:
             return asked.refused(sold_out(held))
         word = "" if command.idem is UNSET else command.idem

@@ -221,6 +221,25 @@ def test_more_than_a_viewer_may_have(node: Node) -> None:
     shown(node, show)
 
 
+def test_more_than_a_viewer_may_have_is_that_also_where_less_is_left_or_nothing(node: Node) -> None:
+    async def show(counter: Counter) -> None:
+        id_ = await counter.open(stock=2, per_viewer=1)
+        async with guests(join(node, counter.room), join(node, counter.room)) as (bob, cem):
+            wants = [(bob, {"qty": qty, "idem": f"b{qty}"}) for qty in (2, 3, 100)]
+            for buyer in (counter.ann, cem, None):
+                for guest, fields in wants:
+                    params = await counter.refuses("SALE_LIMIT", "sale.claim", guest, id=id_, **fields)
+                    assert params == {"per_viewer": 1, "mine": None}
+                if buyer:
+                    await counter.claim(buyer, id_, idem="x")
+            await bob.hear("sale.sold_out")
+            for n in range(10):  # by Redis, and by the node itself as soon as it knows who has something
+                assert code(await bob.ask("sale.claim", id=id_, qty=1, idem=f"one {n}")) == "SALE_SOLD_OUT"
+                await counter.refuses("SALE_LIMIT", "sale.claim", bob, id=id_, qty=2, idem=f"two {n}")
+
+    shown(node, show)
+
+
 def test_a_limit_stays_used_up_behind_the_payment_and_is_free_again_behind_a_cancel(node: Node) -> None:
     async def show(counter: Counter) -> None:
         id_ = await counter.open()

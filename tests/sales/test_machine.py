@@ -273,13 +273,8 @@ def test_without_a_fault_nothing_is_wrong(house: House) -> None:
 
 
 def test_a_stock_that_is_off_by_one_is_noticed(plant: Plant) -> None:
-    for_strangers = (
-        f"{LUA}/sell.lua",
-        "    if book.free + offered < wish.qty and",
-        "    if book.free + offered + 1 < wish.qty and",
-    )
-    for_all = (f"{LUA}/sell.lua", "elseif book.free + offered < wish.qty", "elseif book.free + offered + 1 < wish.qty")
-    wrong = evening(plant(for_strangers, for_all), a_bit_of_everything)
+    off = (f"{LUA}/sell.lua", "short, many = book.free + offered <", "short, many = book.free + offered + 1 <")
+    wrong = evening(plant(off), a_bit_of_everything)
     assert re.search(r"left -\d \+ held \d \+ sold 0 is not the stock 1", wrong), wrong
     assert wrong.startswith("answered ['ok h_"), wrong
 
@@ -299,7 +294,7 @@ def test_a_stock_that_is_read_and_then_written_is_noticed(plant: Plant) -> None:
 
 
 def test_a_latch_that_refuses_who_has_something_is_noticed(plant: Plant) -> None:
-    forgets = ("liveroom/latch.py", "if again or viewer in latch.holders or (", "if again or (")
+    forgets = ("liveroom/latch.py", "per_viewer or viewer in latch.holders or (", "per_viewer or (")
     wrong = evening(plant(forgets), a_bit_of_everything)
     assert re.search(r"answered \['SALE_SOLD_OUT'\], right alone: \[\{'ok h_", wrong), wrong
 

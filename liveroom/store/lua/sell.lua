@@ -67,13 +67,14 @@ function verbs.claim(wish)
         return why
     end
     local offered = redis.call("HEXISTS", at.offers, wish.viewer)
-    if book.free + offered < wish.qty and redis.call("HEXISTS", at.who, wish.viewer) == 0 then
+    local short, many = book.free + offered < wish.qty, wish.qty > book.per_viewer
+    if short and not many and redis.call("HEXISTS", at.who, wish.viewer) == 0 then
         return SOLD_OUT
     end
     local taken, parts = part_of(book, wish.viewer)
     if taken + wish.qty > book.per_viewer then
         return LIMIT, cjson.encode(parts)
-    elseif book.free + offered < wish.qty then
+    elseif short then
         return SOLD_OUT
     elseif offered == 1 then
         end_offer(book, wish.viewer)
