@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from gameplay.eligible import Eligible
 
@@ -433,9 +434,15 @@ class Round(Generic[Open]):
 
     def begin(self, played: Played[Open], reading: Reading) -> Move:
         bells: dict[str, int | None] = {"open": None, "close": played.closes_at + BELL_MS}
-        if self.progress:
-            bells["progress"] = reading.now + self.progress_ms
-        return Move(to="open", tell=self.opening(played, reading), bells=bells, keep={"likes": reading.likes})
+        keep = {"likes": reading.likes}
+        move = Move(to="open", tell=self.opening(played, reading), bells=bells, keep=keep)
+        if self.progress is None:
+            return move
+        bells["progress"] = reading.now + self.progress_ms
+        first = self.progress.does(replace(played, kept={**played.kept, **keep}), reading)
+        if first is None or first.tell:
+            return move
+        return replace(move, shows=first.shows, keep={**keep, **first.keep})  # nobody has to wait for the first counts
 
     def announce(self, played: Played[Open], reading: Reading) -> Move:
         ahead = self.announcing or (lambda *of: self.announced(rules=self.opening(*of).rules))

@@ -16,7 +16,7 @@ from liveroom.menu import KINDS
 from liveroom.protocol import encode
 from liveroom.room import Room
 from liveroom.store.inboxes import Inboxes, Letter
-from liveroom.store.rounds import Rounds
+from liveroom.store.rounds import Rounds, without
 
 REMEMBERED = 4  # proofs, and rankings, of the rounds last asked for
 UNDECIDED = frozenset({"", "announced", "open", "closed"})
@@ -75,7 +75,6 @@ class Chronicle:
         live = room.wall.get(round_id)
         return encode(live.play.mine(own) if live and not live.play.often else None)
 
-
     async def told(self, room: str, round_id: str, viewer: str) -> dict[str, Any] | None:
         """A round as HTTP shows it, with the part of one viewer."""
         kept = await self.recall(room, round_id)
@@ -83,11 +82,11 @@ class Chronicle:
             return None
         played, play = kept.played, KINDS[kept.kind]
         about = {"kind": kept.kind, "id": round_id, "state": played.state, "ver": played.ver}
-        counts = {"entered": played.entered, "viewers": played.viewers}
-        if play.grants:
-            counts = json.decode(kept.counts)
+        entries = {} if play.grants else {"entered": played.entered, "viewers": played.viewers}
+        counts = {**json.decode(kept.counts), **entries}  # as they were told last, and what they are now
+        opened = played.opened and without(played.opened, "t")
         mine = await self.own_part(play, played, viewer)
-        return {**about, "opened": played.opened, "counts": counts, "result": Raw(kept.result), "mine": mine}
+        return {**about, "opened": opened, "counts": counts, "result": Raw(kept.result), "mine": mine}
 
     async def recall(self, room: str, round_id: str) -> Kept | None:
         """A round as it is, or as the ledger knows it when Redis has forgotten it."""

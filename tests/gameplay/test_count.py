@@ -14,9 +14,10 @@ def count(**fields: Any) -> Game:
     return Game(PLAY, Open(**usual | fields))
 
 
-def test_everybody_is_told_the_word_as_it_was_typed():
+def test_everybody_is_told_the_word_as_it_was_typed_and_that_nobody_said_it_yet():
     assert count(keyword=" Gо 加油! ").news == [
-        CountOpened(rules="Comment “Gо 加油!” before the bell, as often as you like.", keyword="Gо 加油!")
+        CountOpened(rules="Comment “Gо 加油!” before the bell, as often as you like.", keyword="Gо 加油!"),
+        Counted(0, 0),
     ]
 
 

@@ -315,7 +315,7 @@ def test_a_rush_is_read_page_by_page_without_waiting():
     game.page = 4
     game.enter(*viewers(10))
     game.until(NOW + 1000)
-    assert [(one.entrants, one.n) for one in game.told(Entrants)] == [(10, 4), (10, 8), (10, 10)]
+    assert [(one.entrants, one.n) for one in game.told(Entrants)] == [(0, 0), (10, 4), (10, 8), (10, 10)]
     assert (game.ver, game.bells["progress"]) == (1 + 3, NOW + 2000)
 
 

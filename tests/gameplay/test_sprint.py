@@ -24,7 +24,8 @@ def reached(game: Game) -> list[int]:
 
 def test_everybody_is_told_target_and_levels():
     assert sprint(100, 20, 50).news == [
-        SprintOpened(rules="Like as much as you can: 100 likes together before the bell.", target=100, levels=(20, 50))
+        SprintOpened(rules="Like as much as you can: 100 likes together before the bell.", target=100, levels=(20, 50)),
+        Run(0, 100),
     ]
     assert sprint().opened.levels == ()
 
@@ -65,7 +66,7 @@ def test_the_target_ends_it():
     game.likes = 130
     game.until(NOW + 500)
     assert (game.state, game.ended, game.closes_at) == ("settled", True, NOW + 500)
-    assert [type(one) for one in game.news] == [SprintOpened, Reached, Run, Reached, Run, Closed]
+    assert [type(one) for one in game.news] == [SprintOpened, Run, Reached, Run, Reached, Run, Closed]
     assert (reached(game), game.the(Closed)) == ([50, 100], Closed(130, reached=True))
 
 

@@ -382,7 +382,7 @@ def test_a_second_entry_is_the_first_whatever_its_key(node: Node) -> None:
         assert [one["receipt"] for one in said] == [said[0]["receipt"]] * 6
         assert said[0]["receipt"]["n"] == 1
         assert (said[5]["shown"], said[5]["why"]) == (False, "DUPLICATE")
-        assert (await hall.look())[0]["counts"] == {"entered": 1, "viewers": 1}
+        assert {"entered": 1, "viewers": 1}.items() <= (await hall.look())[0]["counts"].items()
         assert (await hall.look("ann"))[0]["mine"] == {"receipt": said[0]["receipt"]}
         await hall.turn("lottery.cancel", id_)
         assert (await hall.ann.ask("lottery.enter", id=id_))["receipt"] == said[0]["receipt"]
@@ -400,7 +400,7 @@ def test_the_first_answer_counts_whatever_its_key(node: Node) -> None:
             said = await hall.ann.ask("quiz.answer", id=id_, choice=1, **idem)
             assert said == {"t": "ok", "cid": said["cid"]}
             await hall.refuses("ALREADY_ANSWERED", "quiz.answer", hall.ann, id=id_, choice=0, **idem)
-        assert (await hall.look())[0]["counts"] == {"entered": 1, "viewers": 1}
+        assert {"entered": 1, "viewers": 1}.items() <= (await hall.look())[0]["counts"].items()
         await hall.turn("quiz.close", id_)
         assert (await hall.ann.hear("quiz.revealed"))["counts"] == [0, 1]
         assert (await hall.ann.ask("quiz.answer", id=id_, choice=1))["t"] == "ok"
@@ -477,7 +477,7 @@ def test_who_lacks_something_is_told_what(node: Node) -> None:
         said = await hall.ann.say("tea")
         assert said["refused"] == {"id": id_, "code": "NOT_ELIGIBLE", "params": {"missing": lacks}}
         assert "receipt" not in said
-        assert (await hall.look())[0]["counts"] == {"entered": 0, "viewers": 0}
+        assert {"entered": 0, "viewers": 0}.items() <= (await hall.look())[0]["counts"].items()
 
     shown(node, show)
 

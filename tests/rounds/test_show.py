@@ -441,6 +441,33 @@ def test_whoever_comes_is_shown_the_chain_as_it_was_last_told(pair: Pair) -> Non
     shown(pair, show, "ann")
 
 
+def test_counts_are_there_from_the_opening_on_and_the_same_wherever_they_are_asked_for(pair: Pair) -> None:
+    async def show(on: Show) -> None:
+        kinds: dict[str, dict[str, Any]] = {
+            "lottery": {"prize": "cup", "winners": 1, "keyword": "tea"},
+            "quiz": {"question": "How many?", "choices": ["1", "2"], "right": 0, "explain": "so"},
+            "sprint": {"target": 60},
+            "count": {"keyword": "go"},
+            "sale": {"item": "mug", "price": 100, "stock": 5},
+        }
+        ids = {(await on.host.ask(f"{kind}.open", seconds=600, **fields))["id"]: kind for kind, fields in kinds.items()}
+        for id_, kind in ids.items():
+            await on.inside["ann"].hear(f"{kind}.opened", id=id_)
+        async with newcomer(on, 1) as eve:
+            shown = {one["id"]: one for one in eve.welcome["snapshot"]["rounds"]}
+        assert all(one["counts"] for one in shown.values())
+        first = {kind: shown[id_]["counts"] for id_, kind in ids.items()}
+        assert {name: first["lottery"][name] for name in ("entrants", "n")} == {"entrants": 0, "n": 0}
+        assert (first["quiz"], first["count"]) == ({"answered": 0}, {"viewers": 0, "times": 0})
+        assert (first["sprint"], first["sale"]) == ({"likes": 0, "target": 60}, {"left": 5, "held": 0, "sold": 0})
+        for id_, one in shown.items():
+            _, said = await get(on.nodes[0], f"/v1/rooms/{on.room}/rounds/{id_}", token(on.room))
+            assert said["opened"] == one["opened"]
+            assert one["counts"].items() <= said["counts"].items()
+
+    shown(pair, show, "ann")
+
+
 @pytest.mark.parametrize("node", [0, 1])
 def test_who_resumes_over_the_end_is_told_his_part_behind_it(pair: Pair, node: int) -> None:
     async def show(on: Show) -> None:
