@@ -146,6 +146,7 @@ class Referee:
                 return wrong_state(played.state, played.ver)
             move = await self.turned(play, turn, played, command)
             if move is None:
+                await self.rounds.remember(once, played)
                 return {"id": played.id, "state": played.state, "ver": played.ver}
             done = await self.move(kept, move, asked.by, asked.at + LATEST_MS, once)
             if isinstance(done, Refusal):

@@ -146,6 +146,12 @@ class Rounds:
         digest, *answer = found.decode().split()
         return Before(int(answer[0]), answer[1]) if digest == once.digest and len(answer) == 2 else MISMATCH
 
+    async def remember(self, once: Once, played: Played[Any]) -> None:
+        """An intention that changed nothing was done all the same: its key stands for it."""
+        if once.key:
+            kept = f"{once.digest} {played.ver} {played.state}"
+            await self.redis.set(once.key, kept, nx=True, ex=REMEMBER_SECONDS)
+
     def names(self, at: Keys, round_id: str) -> list[str]:
         """The keys that opening and moving share."""
         of_shard = [keys.outbox(at.shard), keys.bells(at.shard)]

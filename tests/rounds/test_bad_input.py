@@ -373,6 +373,20 @@ def test_a_key_that_is_none(node: Node, idem: Any) -> None:
     shown(node, show)
 
 
+def test_a_key_stands_for_what_it_asked_for_also_where_that_changed_nothing(node: Node) -> None:
+    async def show(hall: Hall) -> None:
+        id_ = await hall.open("lottery", keyword="tea")
+        await hall.turn("lottery.close", id_)
+        await hall.host.hear("lottery.settled", id=id_)
+        said = [await hall.host.ask("lottery.close", id=id_, idem="k") for _ in range(2)]
+        assert [(one["t"], one["state"], one["ver"]) for one in said] == [("ok", "settled", said[0]["ver"])] * 2
+        other = await hall.host.ask("lottery.void", id=id_, reason="no", idem="k")
+        assert code(other) == "IDEMPOTENCY_MISMATCH"
+        assert (await hall.look())[0]["state"] == "settled"
+
+    shown(node, show)
+
+
 def test_a_second_entry_is_the_first_whatever_its_key(node: Node) -> None:
     async def show(hall: Hall) -> None:
         id_ = await hall.open("lottery", keyword="tea")
