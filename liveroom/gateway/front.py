@@ -64,11 +64,18 @@ class Front(HttpToolsProtocol):
                 return self.become_viewer(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             return self.refuse(BAD_REQUEST)
-        if self.under_way and not self.ended:  # so all of it was of one message
+        if not self.under_way:
+            return self.expect_more()
+        if not self.ended:  # so all of it was of one message
             self.framing_bytes += len(data) - self.body_bytes
             if self.framing_bytes > MOST_HEADER_BYTES:
                 self.refuse(b"" if self.is_answered() and not self.reading_head else TOO_LARGE)
         return None
+
+    def expect_more(self) -> None:
+        """What came ended the wait for another request, but is none: the end of a body behind its answer, or CRLF."""
+        if self.deadline is None and self.is_answered() and not self.refusing:
+            self.expect_within(self.gateway.settings.header_seconds)
 
     def is_answered(self) -> bool:
         """Nothing that was asked up to now waits for its answer."""

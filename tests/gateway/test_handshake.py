@@ -556,6 +556,8 @@ HALVES: dict[str, tuple[float, bytes, bytes]] = {  # how long it may take, what 
     "one byte": (1, b"G", b""),
     "a drip": (1, b"GET /livez HTTP/1.1\r\nX: ", b"a"),
     "a drip behind a good request": (1.5, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /", b"a"),
+    "new lines behind an answer": (1, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+    "the end of a body behind its answer": (1, b"POST /v1/rooms HTTP/1.1\r\nContent-Length: 2\r\n\r\n", b"\r\n"),
     "half an upgrade": (1, b"GET /v1/rooms/demo/ws HTTP/1.1\r\nUpgrade: websocket\r\n", b""),
 }
 
