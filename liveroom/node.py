@@ -28,7 +28,7 @@ from liveroom.entrance import Entrance
 from liveroom.gateway.gateway import Gateway
 from liveroom.gateway.server import Server
 from liveroom.http import dev, metrics
-from liveroom.http.api import Api
+from liveroom.http.api import Api, no_such_call
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
 from liveroom.judge import Judge
@@ -428,7 +428,8 @@ class Node:
             expose_headers=["Retry-After"],
         )
         told = metrics.routes(self.settings, exposition(self.parts(lambda: not api.unready(), leaving)))
-        return Starlette(routes=[*api.routes(), *told, *pages], middleware=[cors])
+        unknown = {404: no_such_call, 405: no_such_call}
+        return Starlette(routes=[*api.routes(), *told, *pages], middleware=[cors], exception_handlers=unknown)
 
 
 def crasher(settings: Settings) -> Callable[[str], None]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from gameplay.moderation import BANNED, Sanctions, binding
 from gameplay.play import Code, Refusal, Role
@@ -344,6 +344,18 @@ def refused(refusal: Refusal, cid: int | None = None) -> Response:
     response = reply(refusal_reply(refusal, UNSET if cid is None else cid), ERRORS[refusal.code].http)
     if refusal.retry_after_ms is not None:
         response.headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1000)))
+    return response
+
+
+async def no_such_call(request: Request, _: Exception) -> Response:
+    """Nothing is at this path, or not for this method."""
+    here = [one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE]
+    methods = ", ".join(sorted({method for one in here for method in one.methods}))
+    why = f"this path takes {methods}" if methods else "nothing is at this path; docs/openapi.yaml has those there are"
+    response = refused(Refusal(Code.UNKNOWN_COMMAND, message=why))
+    response.status_code = 405 if methods else 404
+    if methods:
+        response.headers["Allow"] = methods
     return response
 
 

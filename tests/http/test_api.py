@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.contracts.wire import wrong
 from tests.gateway.test_handshake import Wire, say, seated, signed, silence
 from tests.house import House, Node, make_room, numbers, token
 
@@ -413,7 +414,30 @@ def test_half_an_emoji_in_a_name_is_no_error_of_the_server(node: Node):
 def test_what_is_not_there_is_404_and_what_cannot_be_done_405(node: Node, method: str, path: str, status: int):
     answer = ask(node, method, path, token=SERVICE)
     assert answer.status == status
-    assert "root:" not in str(answer.body)
+    assert answer.headers["Content-Type"] == "application/json"
+    error = answer.body
+    assert (error["t"], error["code"], error["retryable"]) == ("error", "UNKNOWN_COMMAND", False)
+    assert error["message"]
+    assert not wrong(error)
+
+
+def test_what_may_be_done_instead_is_told(node: Node):
+    for method, path, methods in (
+        ("PUT", "/v1/rooms", "GET, HEAD, POST"),
+        ("GET", "/v1/rooms/demo/commands", "POST"),
+        ("DELETE", "/metrics", "GET, HEAD"),
+    ):
+        answer = ask(node, method, path)
+        assert (answer.status, answer.headers["Allow"]) == (405, methods)
+        assert methods in answer.body["message"]
+    assert "Allow" not in ask(node, "GET", "/nowhere").headers
+
+
+def test_head_of_what_is_not_there_has_no_body(node: Node):
+    with Wire(node, b"HEAD /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as wire:
+        status, head = wire.head()
+        assert (status, wire.rest()) == (404, b"")
+        assert "content-type: application/json" in head
 
 
 def test_the_node_says_that_it_lives_and_is_ready(node: Node):
