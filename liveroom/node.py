@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from gameplay.moderation import Sanction
 from gameplay.play import Refusal
@@ -26,6 +25,7 @@ from liveroom.door import Door
 from liveroom.drawkeys import DrawKeys
 from liveroom.entrance import Entrance
 from liveroom.gateway.gateway import Gateway
+from liveroom.gateway.origin import Cors
 from liveroom.gateway.server import Server
 from liveroom.http import dev, metrics
 from liveroom.http.api import Api, no_such_call
@@ -421,7 +421,8 @@ class Node:
         api = Api(self.tokens, self.clock, *parts, *asks, self.ids, leaving, self.gateway.heard)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
-            CORSMiddleware,
+            Cors,
+            dev=self.settings.dev,
             allow_origins=list(self.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],

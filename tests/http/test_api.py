@@ -513,6 +513,27 @@ def test_without_origins_no_page_from_elsewhere_may_ask(node: Node):
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("origin", "may"),
+    [
+        ("http://localhost:5173", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost@evil.example", False),
+    ],
+)
+def test_in_dev_pages_of_this_machine_may_ask(node: Node, origin: str, may: bool):
+    asks = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization,content-type"}
+    for answer in (
+        ask(node, "OPTIONS", "/v1/rooms/demo/commands", Origin=origin, **asks),
+        ask(node, "GET", "/v1/rooms/demo", token=SERVICE, Origin=origin),
+        ask(node, "GET", "/nowhere", Origin=origin),
+    ):
+        assert answer.headers.get("Access-Control-Allow-Origin") == (origin if may else None)
+
+
 def test_answers_do_not_say_what_the_server_is_made_of(node: Node):
     for path in ("/livez", "/v1/rooms/demo", "/nowhere"):
         assert "Server" not in ask(node, "GET", path).headers
