@@ -67,6 +67,7 @@ def refused(answer: Answer, code: str) -> Any:
     assert answer.body["t"] == "error"
     assert answer.body["code"] == code
     assert answer.body["retryable"] is (code == "RATE_LIMITED")
+    assert not wrong(answer.body)
     return answer.body["params"]
 
 
@@ -153,6 +154,40 @@ def test_a_host_makes_his_own_room_only(node: Node):
 )
 def test_a_bad_room_is_bad_message(node: Node, body: Any):
     refused(ask(node, "POST", "/v1/rooms", json.dumps(body).encode(), SERVICE), "BAD_MESSAGE")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "why"),
+    [
+        ("/v1/rooms", {"id": "a/b", "title": "T"}, "id", "Expected `str` matching regex"),
+        ("/v1/rooms", {"id": "a"}, "title", "Object missing required field `title`"),
+        ("/v1/rooms", {"id": "a", "title": "T", "more": 1}, "more", "Object contains unknown field `more`"),
+        ("/v1/rooms", {"id": "a", "title": " "}, "title", "the title is empty"),
+        ("/v1/rooms", [], None, "Expected `object`, got `array`"),
+        ("/v1/rooms", b"{", None, "the body is not JSON"),
+        ("/v1/rooms", b'{"id":"\xff"}', None, "the body is not JSON"),
+        ("/v1/rooms", b" " * 20_000, None, "the body is over 16384 bytes"),
+        ("/v1/rooms/demo/commands", b"{", None, "the body is not JSON"),
+        ("/v1/rooms/demo/commands", b"[]", None, "the body is one command object"),
+        ("/v1/rooms/demo/holds/h_1/confirm", {"payment_id": ""}, "payment_id", "Expected `str` of length >= 1"),
+        ("/v1/rooms/demo/holds/h_1/confirm", {}, "payment_id", "Object missing required field `payment_id`"),
+        ("/v1/rooms/demo/holds/h_1/cancel", {"reason": 1}, "reason", "Expected `str`, got `int`"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_by_field(node: Node, path: str, body: Any, field: str | None, why: str):
+    params = refused(ask(node, "POST", path, body, SERVICE), "BAD_MESSAGE")
+    assert params.get("field") == field
+    assert params["why"].startswith(why)
+    assert " - at " not in params["why"]
+
+
+def test_what_is_wrong_beside_a_body_is_said_by_field(node: Node):
+    long = command(node, "demo", idem="x" * 65, t="room.notice", text="once")
+    assert refused(long, "BAD_MESSAGE") == {"field": "Idempotency-Key", "why": "at most 64 characters"}
+    strange = ask(node, "GET", "/v1/rooms/demo/retention?stream=first", token=SERVICE)
+    assert refused(strange, "BAD_MESSAGE") == {"field": "stream", "why": "stream is 'last', or left out"}
+    for query, field in (("role=king", "role"), ("room=a/b", "room"), (f"sub={'x' * 65}", "sub")):
+        assert refused(ask(node, "GET", f"/dev/token?{query}"), "BAD_MESSAGE")["field"] == field
 
 
 NOT_JSON = [
