@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -25,8 +26,8 @@ class Front(HttpToolsProtocol):
     A connection has ``header_start_seconds`` to say its first byte and
     ``header_seconds`` to end its headers, which have a size, and again for the body;
     what frames the body (the sizes of chunks, trailers) has that size too, and trailers are dropped;
-    few requests may wait for an earlier answer; bytes behind an upgrade request are
-    handed on; and nothing of this object outlives the upgrade.
+    few requests may wait for an earlier answer; who reads nothing of his answers is cut;
+    bytes behind an upgrade request are handed on; and nothing of this object outlives the upgrade.
     """
 
     gateway: Gateway
@@ -37,6 +38,7 @@ class Front(HttpToolsProtocol):
         self.body_bytes = 0  # of what was received last
         self.under_way = self.reading_head = self.ended = self.refusing = False
         self.deadline: asyncio.TimerHandle | None = None
+        self.look_again: asyncio.TimerHandle | None = None  # whether an answer is being read
         self.expect_within(self.gateway.settings.header_start_seconds)
 
     def expect_within(self, seconds: float) -> None:
@@ -124,12 +126,28 @@ class Front(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.look_for_reader()
         if self.pipeline and not self.transport.is_closing():
             self.flow.pause_reading()  # until the last of what was sent at once is answered
+
+    def look_for_reader(self, before: float = inf) -> None:
+        """Cut who leaves what waits for him, ``before`` bytes at the last look: a close would wait for ever."""
+        left = self.transport.get_write_buffer_size()
+        if left >= before:
+            self.transport.abort()
+        elif left:
+            self.stop_looking()
+            self.look_again = self.loop.call_later(self.gateway.settings.header_seconds, self.look_for_reader, left)
+
+    def stop_looking(self) -> None:
+        if self.look_again is not None:
+            self.look_again.cancel()
+            self.look_again = None
 
     def become_viewer(self, leftover: bytes) -> None:
         """Hand the transport over, with the request as the WebSocket handshake wants it."""
         self.expect_nothing()
+        self.stop_looking()
         if self.refusing:
             return
         if not self.is_answered():
@@ -153,6 +171,7 @@ class Front(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.expect_nothing()
+        self.stop_looking()
         super().connection_lost(exc)
 
 

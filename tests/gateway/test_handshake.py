@@ -574,6 +574,15 @@ def test_a_body_that_does_not_come_is_not_waited_for_for_ever(brisk: Node):
     assert held(brisk, head.encode(), most=3) < 3
 
 
+PAGES = b"GET /rounds.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9  # more than the kernel takes for a small window
+
+
+def test_who_reads_nothing_of_his_answers_is_cut(brisk: Node):
+    with Wire(brisk, PAGES, buffer=4096) as wire:
+        time.sleep(5)
+        assert wire.rest().count(b"HTTP/1.1 200") < 9
+
+
 INSTEAD_OF_HELLO: dict[str, tuple[bytes, bytes]] = {  # what is said, what then drips
     "nothing": (b"", b""),
     "pings": (frame(b"", PING), frame(b"", PING)),
