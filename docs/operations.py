@@ -87,7 +87,7 @@ def bounds() -> str:
         ("A client's frame", size(protocol.MOST_IN)),
         ("A server's frame", size(protocol.MOST_OUT)),
         ("Frames of one connection", f"{viewer.MOST_FRAMES} a second"),
-        ("The headers of a request", size(front.MOST_HEADER_BYTES)),
+        ("The headers of a request, and what frames its body", size(front.MOST_HEADER_BYTES)),
         ("The body of a request", size(api.MOST_BODY)),
         ("A notice", f"{protocol.LONGEST_NOTICE} characters"),
         ("Entries or claims that wait for one round on one node", f"{gather.MOST_WAITING:,}"),

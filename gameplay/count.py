@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gameplay.play import (
-    Code,
     HostCommand,
     Keyword,
     Move,
@@ -19,6 +18,7 @@ from gameplay.play import (
     Short,
     Step,
     Turn,
+    bad,
     closed_by_host,
     states,
 )
@@ -64,7 +64,7 @@ class Cancelled(RoundEvent, frozen=True, tag="count.cancelled"):
 def check(opens: Open) -> Refusal | None:
     if folded(opens.keyword):
         return None
-    return Refusal(Code.BAD_MESSAGE, {"field": "keyword"}, "nothing is left of the keyword when it is folded")
+    return bad("keyword", "nothing is left of the keyword when it is folded")
 
 
 def opening(played: Played[Open], reading: Reading) -> CountOpened:

@@ -44,6 +44,7 @@ from gameplay.play import (
     Step,
     Turn,
     Win,
+    bad,
     closed_by_host,
     states,
 )
@@ -204,11 +205,11 @@ class Result(PrivateEvent, frozen=True, tag="lottery.result"):
 
 def check(opens: Open) -> Refusal | None:
     if not shown(opens.prize):
-        return Refusal(Code.BAD_MESSAGE, {"field": "prize"}, "the prize is empty")
+        return bad("prize", "the prize is empty")
     if opens.keyword is not UNSET and not folded(opens.keyword):
-        return Refusal(Code.BAD_MESSAGE, {"field": "keyword"}, "nothing is left of the keyword when it is folded")
+        return bad("keyword", "nothing is left of the keyword when it is folded")
     if opens.eligible is not UNSET and (why := malformed(opens.eligible)):
-        return Refusal(Code.BAD_MESSAGE, {"field": "eligible", "why": why}, why)
+        return bad("eligible", why)
     return None
 
 

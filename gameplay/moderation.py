@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gameplay.play import Code, Command, CommentId, Event, Flow, Numbered, Reason, Refusal, Role, ViewerId
+from gameplay.play import Code, Command, CommentId, Event, Flow, Numbered, Reason, Refusal, Role, ViewerId, bad
 
 LONGEST_MUTE = LONGEST_PIN = 24 * 3600
 LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
@@ -222,7 +222,7 @@ SANCTIONS: dict[type[Command], Kind] = {Mute: "mute", Unmute: "mute", Ban: "ban"
 ON_HIMSELF = Refusal(Code.NOT_ALLOWED, message="nobody moderates himself")
 ON_A_HOST = Refusal(Code.NOT_ALLOWED, {"needs": Role.HOST}, "a moderator cannot act on a host")
 NO_SUCH_COMMENT = Refusal(Code.NO_SUCH_COMMENT, message="there is no such comment any more")
-EITHER = Refusal(Code.BAD_MESSAGE, {"field": "ids", "why": "ids or viewer"}, "give ids or a viewer, one of them")
+EITHER = bad("ids", "give ids or a viewer, one of them")
 BANNED = Refusal(Code.NOT_ALLOWED, message="you are banned from this room")
 
 

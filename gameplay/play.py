@@ -148,6 +148,11 @@ class Refusal:
     retryable: bool | None = None  # None: as the table of codes says
 
 
+def bad(field: str, why: str, message: str = "", **more: Any) -> Refusal:
+    """What is said cannot be: which field, by its path, and why. No field: the whole of it is wrong."""
+    return Refusal(Code.BAD_MESSAGE, ({"field": field} if field else {}) | {"why": why} | more, message or why)
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """A play that is said, checked, perhaps merged with its neighbours, and told to the room."""

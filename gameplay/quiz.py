@@ -35,6 +35,7 @@ from gameplay.play import (
     Short,
     Step,
     Turn,
+    bad,
     closed_by_host,
     states,
 )
@@ -122,9 +123,9 @@ class Result(PrivateEvent, frozen=True, tag="quiz.result"):
 
 def check(opens: Open) -> Refusal | None:
     if opens.right >= len(opens.choices):
-        return Refusal(Code.BAD_MESSAGE, {"field": "right"}, "right is the number of a choice, counted from 0")
+        return bad("right", "right is the number of a choice, counted from 0")
     if not shown(opens.question) or not all(map(shown, opens.choices)):
-        return Refusal(Code.BAD_MESSAGE, {"field": "question"}, "the question or a choice is empty")
+        return bad("question", "the question or a choice is empty")
     return None
 
 

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from gameplay.play import (
     BELL_MS,
-    Code,
     Command,
     HoldId,
     HostCommand,
@@ -38,6 +37,7 @@ from gameplay.play import (
     Short,
     Step,
     Turn,
+    bad,
     states,
 )
 from gameplay.text import shown
@@ -237,7 +237,7 @@ class Confirmed(Letter, frozen=True, tag="sale.confirmed"):
 
 
 def check(opens: Open) -> Refusal | None:
-    return None if shown(opens.item) else Refusal(Code.BAD_MESSAGE, {"field": "item"}, "the item is empty")
+    return None if shown(opens.item) else bad("item", "the item is empty")
 
 
 def completes(opens: Open, currency: str) -> Open:

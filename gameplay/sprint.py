@@ -8,7 +8,6 @@ from typing import Annotated
 from msgspec import Meta
 
 from gameplay.play import (
-    Code,
     HostCommand,
     Move,
     Opened,
@@ -22,6 +21,7 @@ from gameplay.play import (
     RoundEvent,
     Step,
     Turn,
+    bad,
     closed_by_host,
     closing,
     states,
@@ -77,7 +77,7 @@ def check(opens: Open) -> Refusal | None:
     rising = (*opens.levels, opens.target)
     if all(low < high for low, high in pairwise(rising)):
         return None
-    return Refusal(Code.BAD_MESSAGE, {"field": "levels"}, "levels rise, and lie below the target")
+    return bad("levels", "levels rise, and lie below the target")
 
 
 def opening(played: Played[Open], reading: Reading) -> SprintOpened:

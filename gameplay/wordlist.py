@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ahocorasick import Automaton
 from msgspec.structs import replace
 
-from gameplay.play import Code, Refusal
+from gameplay.play import Refusal, bad
 from gameplay.skeleton import Letters, drawn, key, light
 from gameplay.words import Word, holds, read_word
 
@@ -136,4 +136,4 @@ def room_words(words: Sequence[str]) -> WordList | Refusal:
 
 
 def unfit(why: str) -> Refusal:
-    return Refusal(Code.BAD_MESSAGE, {"field": "words", "why": why}, why)
+    return bad("words", why)

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from gameplay.play import Code, Refusal
+from gameplay.play import Code, Refusal, bad
 from gameplay.text import shown
 from liveroom.asked import Asked, Done, digest, fields, later, order_of
 from liveroom.hub import Hub
@@ -114,7 +114,7 @@ class Audience:
         what = shown(command.what)
         if not what or command.at > asked.at + FARTHEST_MS:
             why = "say what, and when: in epoch milliseconds, within 30 days"
-            return Refusal(Code.BAD_MESSAGE, {"field": "at" if what else "what"}, why)
+            return bad("at" if what else "what", why)
         event = encode(PlayAnnounced(what, command.at))
         return fields(await tell(self.rooms, self.order(asked), event, "", b"{}"))
 

@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from gameplay.moderation import Sanction
 from gameplay.play import Refusal
@@ -26,9 +25,10 @@ from liveroom.door import Door
 from liveroom.drawkeys import DrawKeys
 from liveroom.entrance import Entrance
 from liveroom.gateway.gateway import Gateway
+from liveroom.gateway.origin import Cors
 from liveroom.gateway.server import Server
 from liveroom.http import dev, metrics
-from liveroom.http.api import Api
+from liveroom.http.api import Api, no_such_call
 from liveroom.hub import Hub
 from liveroom.ids import Ids, base36
 from liveroom.judge import Judge
@@ -421,14 +421,16 @@ class Node:
         api = Api(self.tokens, self.clock, *parts, *asks, self.ids, leaving, self.gateway.heard)
         pages = dev.routes(self.settings, lambda: self.clock.now_ms() / 1000, self.till) if self.settings.dev else []
         cors = Middleware(
-            CORSMiddleware,
+            Cors,
+            dev=self.settings.dev,
             allow_origins=list(self.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             expose_headers=["Retry-After"],
         )
         told = metrics.routes(self.settings, exposition(self.parts(lambda: not api.unready(), leaving)))
-        return Starlette(routes=[*api.routes(), *told, *pages], middleware=[cors])
+        unknown = {404: no_such_call, 405: no_such_call}
+        return Starlette(routes=[*api.routes(), *told, *pages], middleware=[cors], exception_handlers=unknown)
 
 
 def crasher(settings: Settings) -> Callable[[str], None]:

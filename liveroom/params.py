@@ -14,10 +14,10 @@ class Params(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Bad(Params, frozen=True, kw_only=True):
-    """``max``: bytes that a body may have."""
+    """``field`` is left out where the whole is wrong; ``max``: bytes that a body may have."""
 
     field: str | UnsetType = UNSET
-    why: str | UnsetType = UNSET
+    why: str
     max: int | UnsetType = UNSET
 
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType, Validation
 
 from gameplay import PLAYS
 from gameplay.danmaku import Message
-from gameplay.play import Code, Command, Event, Flow, Made, Millis, Numbered, Refusal, Role, Short
+from gameplay.play import Code, Command, Event, Flow, Made, Millis, Numbered, Refusal, Role, Short, bad
 from liveroom import params
 from liveroom.figures import Report
 
@@ -567,23 +567,28 @@ def is_array(data: bytes, codec: Codec) -> bool:
 def malformed(said: Any, why: str) -> Malformed:
     """Name what is wrong with a message that parses."""
     if not isinstance(said, dict):
-        return Malformed(Refusal(Code.BAD_MESSAGE, {"why": "a message is an object"}, "a message is an object"), UNSET)
+        return Malformed(bad("", "a message is an object"), UNSET)
     cid = said.get("cid", UNSET)
     if isinstance(cid, bool) or not isinstance(cid, int) or not 0 <= cid < 2**53:
         cid = UNSET
     tag = said.get("t")
     if isinstance(tag, str) and tag not in TAGS and tag != "hello":
         return Malformed(Refusal(Code.UNKNOWN_COMMAND, message="unknown command"), cid)
-    reason, _, path = why.partition(" - at `$")
-    name = path.strip("`.") or (reason.split("`")[-2] if reason.startswith("Object") else "")
-    return Malformed(Refusal(Code.BAD_MESSAGE, {"field": name or "t", "why": reason}, why), cid)
+    name, reason = complaint(why)
+    return Malformed(bad(name or "t", reason, why), cid)
+
+
+def complaint(error: str) -> tuple[str, str]:
+    """The field that a decoder's error is about, empty for the whole, and what is wrong with it."""
+    reason, _, path = error.partition(" - at `$")
+    return path.strip("`.") or (reason.split("`")[-2] if reason.startswith("Object") else ""), reason
 
 
 def read_command(data: bytes) -> Command | Malformed:
     """One command as JSON, as HTTP brings it. Raises BadFrame."""
     spoken = read(data)
     if len(spoken) != 1 or is_array(data, JSON_CODEC) or isinstance(spoken[0], Hello):
-        return Malformed(Refusal(Code.BAD_MESSAGE, {"why": "one command"}, "the body is one command object"), UNSET)
+        return Malformed(bad("", "the body is one command object"), UNSET)
     return spoken[0]
 
 

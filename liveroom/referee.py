@@ -16,7 +16,20 @@ from msgspec import UNSET
 from redis.exceptions import RedisError
 
 from gameplay.eligible import Eligible
-from gameplay.play import Code, Entry, Move, OpenRound, Played, Reading, Reads, Refusal, Round, RoundCommand, Step, Turn
+from gameplay.play import (
+    Entry,
+    Move,
+    OpenRound,
+    Played,
+    Reading,
+    Reads,
+    Refusal,
+    Round,
+    RoundCommand,
+    Step,
+    Turn,
+    bad,
+)
 from liveroom.asked import LATEST_MS, Asked, Done, digest, later, once_key, wrong_state
 from liveroom.chronicle import Archive
 from liveroom.drawkeys import DrawKeys
@@ -301,7 +314,7 @@ def standing(round_id: str, now: Moved | Before) -> dict[str, Any]:
 def too_far(command: OpenRound, at: float) -> Refusal | None:
     if command.opens_at is UNSET or command.opens_at <= at + FARTHEST_MS:
         return None
-    return Refusal(Code.BAD_MESSAGE, {"field": "opens_at"}, "a round opens within 30 days; give epoch milliseconds")
+    return bad("opens_at", "a round opens within 30 days; give epoch milliseconds")
 
 
 def keyword_of(play: Round[Any], opened: Any) -> str:

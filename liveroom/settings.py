@@ -84,7 +84,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     # patience
     header_start_seconds: Seconds = 5  # a connection says its first byte within it
-    header_seconds: Seconds = 10  # and ends its headers, and its body, within so long each
+    header_seconds: Seconds = 10  # and ends its headers, its body, and reads some of an answer, within so long each
     hello_seconds: Seconds = 5  # a viewer says `hello` within it, else 4408
     heartbeat_ms: Positive = 15_000  # a room that is told nothing for so long is told a `beat`
     ping_seconds: Seconds = 20  # between two pings to a viewer

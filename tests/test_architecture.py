@@ -194,3 +194,14 @@ def test_lua_headers_say_what_the_body_takes():
         for path in scripts
         for why in lua_mistakes(path.read_text("utf-8"), shared=path.name.startswith("_"))
     )
+
+
+def test_a_bad_message_says_what_is_wrong_with_it():
+    """So only `bad` makes that refusal, which asks for the field and for why."""
+    made = {
+        module
+        for module in SOURCES
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]).endswith("Code.BAD_MESSAGE")
+    }
+    assert made == {"gameplay.play"}

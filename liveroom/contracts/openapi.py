@@ -19,7 +19,8 @@ from liveroom.protocol import COMMANDS, ERRORS, OF_CONNECTION, RoomId
 
 ABOUT = (
     "What a shop's back end and its pages ask of liveroom over HTTP. Commands are those of the WebSocket; refusals "
-    "are its error replies, with the status of their code. docs/protocol.md is the same contract for reading."
+    "are its error replies, with the status of their code; a path or method that is not here is refused with "
+    "UNKNOWN_COMMAND and status 404 or 405. docs/protocol.md is the same contract for reading."
 )
 OVER_HTTP = [kind for kind in COMMANDS if kind not in OF_CONNECTION]
 PLACES: dict[str, Any] = {"room": RoomId, "id": str, "hold": str}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -24,17 +25,20 @@ class Front(HttpToolsProtocol):
 
     A connection has ``header_start_seconds`` to say its first byte and
     ``header_seconds`` to end its headers, which have a size, and again for the body;
-    few requests may wait for an earlier answer; bytes behind an upgrade request are
-    handed on; and nothing of this object outlives the upgrade.
+    what frames the body (the sizes of chunks, trailers) has that size too, and trailers are dropped;
+    few requests may wait for an earlier answer; who reads nothing of his answers is cut;
+    bytes behind an upgrade request are handed on; and nothing of this object outlives the upgrade.
     """
 
     gateway: Gateway
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self.head_bytes = 0
-        self.reading_head = self.ended = self.refusing = False
+        self.framing_bytes = 0  # of the message under way: all but its body
+        self.body_bytes = 0  # of what was received last
+        self.under_way = self.reading_head = self.ended = self.refusing = False
         self.deadline: asyncio.TimerHandle | None = None
+        self.look_again: asyncio.TimerHandle | None = None  # whether an answer is being read
         self.expect_within(self.gateway.settings.header_start_seconds)
 
     def expect_within(self, seconds: float) -> None:
@@ -54,7 +58,7 @@ class Front(HttpToolsProtocol):
         if self.refusing:
             return None
         self._unset_keepalive_if_required()
-        self.ended = False
+        self.ended, self.body_bytes = False, 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -62,11 +66,22 @@ class Front(HttpToolsProtocol):
                 return self.become_viewer(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             return self.refuse(BAD_REQUEST)
-        if self.reading_head and not self.ended:  # so all of it was headers
-            self.head_bytes += len(data)
-            if self.head_bytes > MOST_HEADER_BYTES:
-                self.refuse(TOO_LARGE)
+        if not self.under_way:
+            return self.expect_more()
+        if not self.ended:  # so all of it was of one message
+            self.framing_bytes += len(data) - self.body_bytes
+            if self.framing_bytes > MOST_HEADER_BYTES:
+                self.refuse(b"" if self.is_answered() and not self.reading_head else TOO_LARGE)
         return None
+
+    def expect_more(self) -> None:
+        """What came ended the wait for another request, but is none: the end of a body behind its answer, or CRLF."""
+        if self.deadline is None and self.is_answered() and not self.refusing:
+            self.expect_within(self.gateway.settings.header_seconds)
+
+    def is_answered(self) -> bool:
+        """Nothing that was asked up to now waits for its answer."""
+        return self.cycle is None or self.cycle.response_complete
 
     def refuse(self, answer: bytes) -> None:
         """Say why, and hear no more."""
@@ -77,9 +92,14 @@ class Front(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        self.head_bytes, self.reading_head = 0, True
+        self.framing_bytes = 0
+        self.under_way = self.reading_head = True
         self.expect_within(self.gateway.settings.header_seconds)
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.reading_head:  # else it is a trailer
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self.reading_head = False
@@ -94,26 +114,43 @@ class Front(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
         if not self.refusing:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.ended = True
+        self.under_way, self.ended = False, True
         self.expect_nothing()
         if not self.refusing:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.look_for_reader()
         if self.pipeline and not self.transport.is_closing():
             self.flow.pause_reading()  # until the last of what was sent at once is answered
+
+    def look_for_reader(self, before: float = inf) -> None:
+        """Cut who leaves what waits for him, ``before`` bytes at the last look: a close would wait for ever."""
+        left = self.transport.get_write_buffer_size()
+        if left >= before:
+            self.transport.abort()
+        elif left:
+            self.stop_looking()
+            self.look_again = self.loop.call_later(self.gateway.settings.header_seconds, self.look_for_reader, left)
+
+    def stop_looking(self) -> None:
+        if self.look_again is not None:
+            self.look_again.cancel()
+            self.look_again = None
 
     def become_viewer(self, leftover: bytes) -> None:
         """Hand the transport over, with the request as the WebSocket handshake wants it."""
         self.expect_nothing()
+        self.stop_looking()
         if self.refusing:
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self.is_answered():
             return self.refuse(BAD_REQUEST)  # an answer is still to be written
         self.connections.discard(self)
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
@@ -134,6 +171,7 @@ class Front(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.expect_nothing()
+        self.stop_looking()
         super().connection_lost(exc)
 
 

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from gameplay.moderation import BANNED, Sanctions, binding
-from gameplay.play import Code, Refusal, Role
+from gameplay.play import Code, Refusal, Role, bad
 from gameplay.text import shown
 from liveroom.asked import Asked, Caller, Done
 from liveroom.audience import NO_STREAM, Audience
@@ -29,7 +29,7 @@ from liveroom.hub import Hub
 from liveroom.ids import Ids
 from liveroom.moderation import Moderation
 from liveroom.prompter import Prompter
-from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, encode, read_command, refusal_reply
+from liveroom.protocol import ERRORS, BadFrame, Malformed, RoomClosed, complaint, encode, read_command, refusal_reply
 from liveroom.room import Person, Room, RoomInfo
 from liveroom.store.clock import Clock
 from liveroom.store.feed import Feed
@@ -45,6 +45,7 @@ log = structlog.get_logger()
 HOLD = re.compile(r"h_[a-z0-9_]{1,60}")
 MOST_BODY = 16 * 1024
 ANSWER_SECONDS = 5
+NOT_JSON = bad("", "the body is not JSON")
 STALE_SECONDS = 4  # room time older than that is no longer trusted
 
 
@@ -144,7 +145,7 @@ class Api:
         self.claims_for(request, new.id, Role.HOST)
         title = shown(new.title)
         if not title:
-            raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "title"}, "the title is empty"))
+            raise Refused(bad("title", "the title is empty"))
         made = await self.rooms.create(new.id, title, new.currency or "", self.ids.new(self.clock.now_ms()))
         if isinstance(made, Refusal):
             raise Refused(made)
@@ -182,13 +183,13 @@ class Api:
         try:
             command = read_command(await body_of(request))
         except BadFrame:
-            raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+            raise Refused(NOT_JSON) from None
         if isinstance(command, Malformed):
             self.heard.refusals[command.refusal.code] += 1
             return refused(command.refusal, None if command.cid is UNSET else command.cid)
         if (key := request.headers.get("Idempotency-Key")) and command.idem is UNSET:
             if len(key) > 64:
-                raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "Idempotency-Key"}, "at most 64 characters"))
+                raise Refused(bad("Idempotency-Key", "at most 64 characters"))
             command = replace(command, idem=key)
         room = await self.open_room(room_id)
         name, person = shown(claims.name) or claims.sub, self.person(room, claims.sub)
@@ -239,7 +240,7 @@ class Api:
         room = request.path_params["room"]
         which = request.query_params.get("stream")
         if which not in (None, "last"):
-            raise Refused(Refusal(Code.BAD_MESSAGE, {"field": "stream"}, "stream is 'last', or left out"))
+            raise Refused(bad("stream", "stream is 'last', or left out"))
         await self.staff_of(request)
         report = await self.audience.report(room, last=which == "last")
         if report is None:
@@ -317,7 +318,7 @@ async def body_of(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MOST_BODY:
-            raise Refused(Refusal(Code.BAD_MESSAGE, {"max": MOST_BODY}, f"the body is over {MOST_BODY} bytes"))
+            raise Refused(bad("", f"the body is over {MOST_BODY} bytes", max=MOST_BODY))
     return body
 
 
@@ -326,10 +327,10 @@ async def body_as(request: Request, kind: type[Body]) -> Body:
     body = await body_of(request)
     try:
         return json.decode(body or b"{}", type=kind)
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise Refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error))) from None
-    except (DecodeError, RecursionError):
-        raise Refused(Refusal(Code.BAD_MESSAGE, message="the body is not JSON")) from None
+    except ValidationError as error:
+        raise Refused(bad(*complaint(str(error)), str(error))) from None
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(NOT_JSON) from None
 
 
 def done(said: Done) -> Response:
@@ -344,6 +345,18 @@ def refused(refusal: Refusal, cid: int | None = None) -> Response:
     response = reply(refusal_reply(refusal, UNSET if cid is None else cid), ERRORS[refusal.code].http)
     if refusal.retry_after_ms is not None:
         response.headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1000)))
+    return response
+
+
+async def no_such_call(request: Request, _: Exception) -> Response:
+    """Nothing is at this path, or not for this method."""
+    here = [one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE]
+    methods = ", ".join(sorted({method for one in here for method in one.methods}))
+    why = f"this path takes {methods}" if methods else "nothing is at this path; docs/openapi.yaml has those there are"
+    response = refused(Refusal(Code.UNKNOWN_COMMAND, message=why))
+    response.status_code = 405 if methods else 404
+    if methods:
+        response.headers["Allow"] = methods
     return response
 
 

@@ -6,15 +6,15 @@ import secrets
 from collections.abc import Callable
 from importlib.resources import files
 
-from msgspec import ValidationError, convert
+from msgspec import Struct, ValidationError, convert
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gameplay.play import Code, Refusal, Role
+from gameplay.play import Role, bad
 from liveroom.http.api import answered, body_as, done, refused, reply
 from liveroom.http.calls import PAY, TOKEN, Basket
-from liveroom.protocol import RoomId
+from liveroom.protocol import RoomId, complaint
 from liveroom.settings import Settings
 from liveroom.till import Till
 from liveroom.tokens import is_viewer_id, mint
@@ -32,23 +32,29 @@ HEADERS = {
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
+class Wish(Struct, frozen=True):
+    """For whom a token is asked."""
+
+    room: RoomId = "demo"
+    role: Role = Role.VIEWER
+
+
 def routes(settings: Settings, now_s: Callable[[], float], till: Till) -> list[Route]:
     async def token(request: Request) -> Response:
         asked = request.query_params
         try:
-            room = convert(asked.get("room", "demo"), RoomId)
-            role = Role(asked.get("role", "viewer"))
-        except (ValidationError, ValueError) as error:
-            return refused(Refusal(Code.BAD_MESSAGE, {"why": str(error)}, str(error)))
+            wish = convert(dict(asked), Wish)
+        except ValidationError as error:
+            return refused(bad(*complaint(str(error)), str(error)))
         name = asked.get("name", "")[:40]
-        sub = asked.get("sub") or f"{role[0]}_{secrets.token_hex(6)}"
+        sub = asked.get("sub") or f"{wish.role[0]}_{secrets.token_hex(6)}"
         if not is_viewer_id(sub):
-            return refused(Refusal(Code.BAD_MESSAGE, {"field": "sub"}, "sub is at most 64 bytes of printable text"))
+            return refused(bad("sub", "sub is at most 64 bytes of printable text"))
         made = mint(
             settings.secret,
             sub=sub,
-            room=room,
-            role=role,
+            room=wish.room,
+            role=wish.role,
             name=name,
             ttl_s=12 * 3600,
             now_s=now_s(),

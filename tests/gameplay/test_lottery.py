@@ -270,6 +270,7 @@ def test_nothing_else_opens_one(fields: dict[str, Any], wrong: str):
     refusal = asked(PLAY, **{name: value for name, value in all_.items() if value is not UNSET})
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.params["field"]) == (Code.BAD_MESSAGE, wrong)
+    assert refusal.params["why"]
 
 
 # entering

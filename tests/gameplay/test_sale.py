@@ -393,6 +393,7 @@ def test_nothing_else_opens_one(fields: dict[str, Any], wrong: str):
     refusal = asked(PLAY, **{name: one for name, one in whole.items() if one is not None})
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.params["field"]) == (Code.BAD_MESSAGE, wrong)
+    assert refusal.params["why"]
 
 
 @pytest.mark.parametrize(
@@ -415,6 +416,7 @@ def test_nothing_else_is_understood(message: dict[str, Any], wrong: str):
     refusal = said(**message)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.params["field"]) == (Code.BAD_MESSAGE, wrong)
+    assert refusal.params["why"]
 
 
 def test_events_have_the_names_that_the_protocol_gives_them():

@@ -168,3 +168,4 @@ def test_nothing_else_opens_one(fields: dict[str, Any], wrong: str):
     refusal = asked(PLAY, **fields)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.params["field"]) == (Code.BAD_MESSAGE, wrong)
+    assert refusal.params["why"]

@@ -333,4 +333,5 @@ def test_a_room_is_told_which_of_its_words_is_none(words: list[str], why: str):
     refusal = room_words(words)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.params["field"]) == (Code.BAD_MESSAGE, "words")
+    assert refusal.params["why"]
     assert why in str(refusal.params["why"])

@@ -449,6 +449,50 @@ def test_15_kib_of_headers_are_fine(node: Node):
         assert wire.head()[0] == 101
 
 
+CHUNKED = b"POST /v1/rooms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+FRAMINGS: dict[str, tuple[bytes, bytes]] = {  # what is said, what then goes on
+    "trailers": (b"2\r\n{}\r\n0\r\n", b"X: " + b"y" * 20 + b"\r\n"),
+    "a trailer's name": (b"0\r\n", b"y" * 25),
+    "a trailer's value": (b"0\r\nX: ", b"y" * 25),
+    "an extension of a chunk": (b"2;", b"y" * 25),
+    "chunks of one byte": (b"", b"1\r\n \r\n" * 5),
+}
+
+
+@pytest.mark.parametrize(("said", "more"), FRAMINGS.values(), ids=FRAMINGS)
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_frames_a_body_may_have_16_kib_too(node: Node, said: bytes, more: bytes, answered: bool):
+    with Wire(node, CHUNKED if answered else CHUNKED[:-2]) as wire:
+        if answered:  # without a token no body is waited for
+            assert wire.head()[0] == 401
+        wire.send(b"" if answered else b"Authorization: Bearer %b\r\n\r\n" % token("*", "service").encode())
+        with contextlib.suppress(ConnectionError):
+            wire.send(said)
+            for _ in range(10):
+                wire.send(more * 200)
+                time.sleep(0.01)
+        wire.socket.settimeout(3)  # less than a silent connection is kept
+        assert answered or wire.head()[0] == 431
+        assert wire.rest().count(b"HTTP/1.1 ") == 0
+
+
+def test_a_body_of_a_few_chunks_with_extensions_and_trailers_is_read(node: Node):
+    head = CHUNKED.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer %b\r\n\r\n" % token("*", "service").encode())
+    with Wire(node, head, b'7;by=me\r\n{"id":1\r\n', b"1\r\n}\r\n" b"0\r\nX-Sum: 1\r\n\r\n") as wire:
+        assert wire.head()[0] == 400
+        while b"BAD_MESSAGE" not in wire.unread:
+            assert wire.read()
+        wire.unread = b""
+        wire.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert wire.head()[0] == 200
+
+
+def test_a_trailer_is_no_header(node: Node):
+    trailer = b"Authorization: Bearer %b\r\n" % token("*", "service").encode()
+    with Wire(node, CHUNKED, b'15\r\n{"id":"x","title":""}\r\n0\r\n', trailer, b"\r\n") as wire:
+        assert wire.head()[0] == 401
+
+
 # --- bytes behind the request ---
 
 
@@ -512,6 +556,8 @@ HALVES: dict[str, tuple[float, bytes, bytes]] = {  # how long it may take, what 
     "one byte": (1, b"G", b""),
     "a drip": (1, b"GET /livez HTTP/1.1\r\nX: ", b"a"),
     "a drip behind a good request": (1.5, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /", b"a"),
+    "new lines behind an answer": (1, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+    "the end of a body behind its answer": (1, b"POST /v1/rooms HTTP/1.1\r\nContent-Length: 2\r\n\r\n", b"\r\n"),
     "half an upgrade": (1, b"GET /v1/rooms/demo/ws HTTP/1.1\r\nUpgrade: websocket\r\n", b""),
 }
 
@@ -526,6 +572,15 @@ def test_half_a_header_is_waited_for_a_little(brisk: Node):
 def test_a_body_that_does_not_come_is_not_waited_for_for_ever(brisk: Node):
     head = f"POST /v1/rooms HTTP/1.1\r\nAuthorization: Bearer {token('*', 'service')}\r\nContent-Length: 9\r\n\r\n"
     assert held(brisk, head.encode(), most=3) < 3
+
+
+PAGES = b"GET /rounds.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9  # more than the kernel takes for a small window
+
+
+def test_who_reads_nothing_of_his_answers_is_cut(brisk: Node):
+    with Wire(brisk, PAGES, buffer=4096) as wire:
+        time.sleep(5)
+        assert wire.rest().count(b"HTTP/1.1 200") < 9
 
 
 INSTEAD_OF_HELLO: dict[str, tuple[bytes, bytes]] = {  # what is said, what then drips

@@ -1,8 +1,9 @@
 """Pages from elsewhere open no sockets: an `Origin` is the server's own host, on the list, or loopback in --dev."""
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from liveroom.gateway.origin import origin_allowed
+from liveroom.gateway.origin import Cors, origin_allowed
 
 SHOP = ("https://shop.example", "capacitor://localhost", "null")
 HOST = "live.example"
@@ -63,6 +64,9 @@ TABLE: list[tuple[str | None, str, tuple[str, ...], bool, bool]] = [
     ("http://evil.example:8000", HERE, (), False, False),
     ("http://192.168.0.9:3000", HERE, (), False, False),
     ("ftp://localhost", HERE, (), False, False),
+    ("http://localhost@evil.example", HERE, (), False, False),
+    ("http://evil.example@localhost", HERE, (), False, False),
+    ("http://evil.example\\@localhost:5173", HERE, (), False, False),
 ]
 
 
@@ -70,6 +74,17 @@ TABLE: list[tuple[str | None, str, tuple[str, ...], bool, bool]] = [
 def test_who_is_let_in(origin: str | None, host: str, origins: tuple[str, ...], let_in: bool, in_dev: bool):
     assert origin_allowed(origin, host, origins, dev=False) == let_in
     assert origin_allowed(origin, host, origins, dev=True) == in_dev
+
+
+async def nothing(_: Scope, __: Receive, ___: Send) -> None: ...
+
+
+@pytest.mark.parametrize(("origin", "host", "origins", "let_in", "in_dev"), TABLE[2:])
+def test_the_same_may_ask_over_http(origin: str, host: str, origins: tuple[str, ...], let_in: bool, in_dev: bool):
+    if origin_allowed(origin, host, (), dev=False):
+        return  # its own page
+    assert Cors(nothing, dev=False, allow_origins=origins).is_allowed_origin(origin) == let_in
+    assert Cors(nothing, dev=True, allow_origins=origins).is_allowed_origin(origin) == in_dev
 
 
 def test_any_loopback_is_let_in_by_dev():

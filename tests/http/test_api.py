@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.contracts.wire import wrong
 from tests.gateway.test_handshake import Wire, say, seated, signed, silence
 from tests.house import House, Node, make_room, numbers, token
 
@@ -66,6 +67,7 @@ def refused(answer: Answer, code: str) -> Any:
     assert answer.body["t"] == "error"
     assert answer.body["code"] == code
     assert answer.body["retryable"] is (code == "RATE_LIMITED")
+    assert not wrong(answer.body)
     return answer.body["params"]
 
 
@@ -152,6 +154,40 @@ def test_a_host_makes_his_own_room_only(node: Node):
 )
 def test_a_bad_room_is_bad_message(node: Node, body: Any):
     refused(ask(node, "POST", "/v1/rooms", json.dumps(body).encode(), SERVICE), "BAD_MESSAGE")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "why"),
+    [
+        ("/v1/rooms", {"id": "a/b", "title": "T"}, "id", "Expected `str` matching regex"),
+        ("/v1/rooms", {"id": "a"}, "title", "Object missing required field `title`"),
+        ("/v1/rooms", {"id": "a", "title": "T", "more": 1}, "more", "Object contains unknown field `more`"),
+        ("/v1/rooms", {"id": "a", "title": " "}, "title", "the title is empty"),
+        ("/v1/rooms", [], None, "Expected `object`, got `array`"),
+        ("/v1/rooms", b"{", None, "the body is not JSON"),
+        ("/v1/rooms", b'{"id":"\xff"}', None, "the body is not JSON"),
+        ("/v1/rooms", b" " * 20_000, None, "the body is over 16384 bytes"),
+        ("/v1/rooms/demo/commands", b"{", None, "the body is not JSON"),
+        ("/v1/rooms/demo/commands", b"[]", None, "the body is one command object"),
+        ("/v1/rooms/demo/holds/h_1/confirm", {"payment_id": ""}, "payment_id", "Expected `str` of length >= 1"),
+        ("/v1/rooms/demo/holds/h_1/confirm", {}, "payment_id", "Object missing required field `payment_id`"),
+        ("/v1/rooms/demo/holds/h_1/cancel", {"reason": 1}, "reason", "Expected `str`, got `int`"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_by_field(node: Node, path: str, body: Any, field: str | None, why: str):
+    params = refused(ask(node, "POST", path, body, SERVICE), "BAD_MESSAGE")
+    assert params.get("field") == field
+    assert params["why"].startswith(why)
+    assert " - at " not in params["why"]
+
+
+def test_what_is_wrong_beside_a_body_is_said_by_field(node: Node):
+    long = command(node, "demo", idem="x" * 65, t="room.notice", text="once")
+    assert refused(long, "BAD_MESSAGE") == {"field": "Idempotency-Key", "why": "at most 64 characters"}
+    strange = ask(node, "GET", "/v1/rooms/demo/retention?stream=first", token=SERVICE)
+    assert refused(strange, "BAD_MESSAGE") == {"field": "stream", "why": "stream is 'last', or left out"}
+    for query, field in (("role=king", "role"), ("room=a/b", "room"), (f"sub={'x' * 65}", "sub")):
+        assert refused(ask(node, "GET", f"/dev/token?{query}"), "BAD_MESSAGE")["field"] == field
 
 
 NOT_JSON = [
@@ -413,7 +449,30 @@ def test_half_an_emoji_in_a_name_is_no_error_of_the_server(node: Node):
 def test_what_is_not_there_is_404_and_what_cannot_be_done_405(node: Node, method: str, path: str, status: int):
     answer = ask(node, method, path, token=SERVICE)
     assert answer.status == status
-    assert "root:" not in str(answer.body)
+    assert answer.headers["Content-Type"] == "application/json"
+    error = answer.body
+    assert (error["t"], error["code"], error["retryable"]) == ("error", "UNKNOWN_COMMAND", False)
+    assert error["message"]
+    assert not wrong(error)
+
+
+def test_what_may_be_done_instead_is_told(node: Node):
+    for method, path, methods in (
+        ("PUT", "/v1/rooms", "GET, HEAD, POST"),
+        ("GET", "/v1/rooms/demo/commands", "POST"),
+        ("DELETE", "/metrics", "GET, HEAD"),
+    ):
+        answer = ask(node, method, path)
+        assert (answer.status, answer.headers["Allow"]) == (405, methods)
+        assert methods in answer.body["message"]
+    assert "Allow" not in ask(node, "GET", "/nowhere").headers
+
+
+def test_head_of_what_is_not_there_has_no_body(node: Node):
+    with Wire(node, b"HEAD /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as wire:
+        status, head = wire.head()
+        assert (status, wire.rest()) == (404, b"")
+        assert "content-type: application/json" in head
 
 
 def test_the_node_says_that_it_lives_and_is_ready(node: Node):
@@ -487,6 +546,27 @@ def test_without_origins_no_page_from_elsewhere_may_ask(node: Node):
     answer = ask(node, "GET", "/v1/rooms/demo", token=SERVICE, Origin="https://shop.example")
     assert answer.status == 200
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "may"),
+    [
+        ("http://localhost:5173", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost@evil.example", False),
+    ],
+)
+def test_in_dev_pages_of_this_machine_may_ask(node: Node, origin: str, may: bool):
+    asks = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization,content-type"}
+    for answer in (
+        ask(node, "OPTIONS", "/v1/rooms/demo/commands", Origin=origin, **asks),
+        ask(node, "GET", "/v1/rooms/demo", token=SERVICE, Origin=origin),
+        ask(node, "GET", "/nowhere", Origin=origin),
+    ):
+        assert answer.headers.get("Access-Control-Allow-Origin") == (origin if may else None)
 
 
 def test_answers_do_not_say_what_the_server_is_made_of(node: Node):

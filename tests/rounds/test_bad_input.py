@@ -30,7 +30,7 @@ PARAMS = {
     "ROUND_STATE": {"state", "ver"},
     "ROUND_CLOSED": {"closed_at"},
     "NOT_ELIGIBLE": {"missing"},
-    "BAD_MESSAGE": {"field"},
+    "BAD_MESSAGE": {"field", "why"},
 }
 OPENINGS: dict[str, Message] = {
     "lottery": {"prize": "cup", "winners": 1},

@@ -1805,7 +1805,7 @@ export type OkReply =
   | InLineOk;
 
 export type ErrorReply =
-  | Refused<"BAD_MESSAGE", { field?: string; why?: string; max?: number }>
+  | Refused<"BAD_MESSAGE", { field?: string; why: string; max?: number }>
   | Refused<"UNKNOWN_COMMAND", Record<string, never>>
   | Refused<"BAD_TOKEN", Record<string, never>>
   | Refused<"NOT_ALLOWED", { needs?: Role; max?: number }>
