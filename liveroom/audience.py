@@ -40,7 +40,7 @@ FRESH_SECONDS = 1.0  # a report is made at most so often
 POINTS = 300  # of each curve that is pushed
 ROWS, STEPS = 26, 144  # of the map of joiners: the newest rows, and half a day of each
 MINUTES = 120
-REPORTS = 200
+REPORTS = 200  # of so many rooms, while they are fresh
 
 WARN, ALARM = 15, 20  # minutes without a high point
 FARTHEST_MS = 30 * 24 * 3600 * 1000
@@ -69,7 +69,7 @@ class Audience:
         self.now_ms = now_ms  # of the server that counts
         self.watching: dict[str, set[str]] = {}  # room -> staff who want to be told
         self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
-        self.reports: Memory[dict[str, Any]] = Memory(REPORTS)
+        self.reports: Memory[dict[str, Any]] = Memory(REPORTS, FRESH_SECONDS)
         self.running: dict[str, str] = {}  # room -> the stream that runs, as this node last heard
         attendance.runs = self.runs
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
@@ -157,8 +157,7 @@ class Audience:
         stream = await self.attendance.stream(room, last=last)
         if stream is None:
             return None
-        fresh = f"{room} {stream.id} {int(asyncio.get_running_loop().time() / FRESH_SECONDS)}"
-        return await self.reports.get(fresh, lambda: self.make(room, stream))
+        return await self.reports.get(f"{room} {stream.id} {stream.end}", lambda: self.make(room, stream))
 
     async def make(self, room: str, stream: StreamNow) -> dict[str, Any]:
         cells, distinct = await self.attendance.counted(room, stream.id)

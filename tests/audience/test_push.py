@@ -128,6 +128,18 @@ def test_where_nobody_has_been_there_is_nothing_to_tell(sit: Sit):
     sit(show)
 
 
+def test_of_a_room_that_is_watched_for_long_one_report_is_kept(sit: Sit):
+    async def show(balcony: Balcony) -> None:
+        host = balcony.watching("h1")
+        for _ in range(20):
+            await balcony.stage.wait(1_000)
+            await balcony.push()
+        assert len(heard(host)) == 20
+        assert len(balcony.audience.reports.kept) == 1
+
+    sit(show)
+
+
 # over the wire
 
 
