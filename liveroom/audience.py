@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -32,7 +33,7 @@ from liveroom.protocol import (
 from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.orders import Order, begun, tell
-from liveroom.store.rooms import Rooms
+from liveroom.store.rooms import ROOM_CLOSED, TRY_LATER, By, Rooms
 from liveroom.writer import send
 
 LIVE_SECONDS = 2.0
@@ -71,7 +72,8 @@ class Audience:
         self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
         self.reports: Memory[dict[str, Any]] = Memory(REPORTS, FRESH_SECONDS)
         self.running: dict[str, str] = {}  # room -> the stream that runs, as this node last heard
-        attendance.runs = self.runs
+        attendance.runs, attendance.closed, attendance.forgotten = self.runs, rooms.closed, self.forgotten
+        rooms.shut = self.shut
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
             StreamStart: later(spawn, self.start),
             StreamStop: later(spawn, self.stop),
@@ -95,6 +97,8 @@ class Audience:
         if state == 1:
             params = {"id": about[0].decode(), "since": about[1]}
             return Refusal(Code.STREAM_RUNNING, params, "a stream is running: stop it first")
+        if state == 3:
+            return ROOM_CLOSED
         id_ = about[0].decode()
         return fields(await tell(self.rooms, order, encode(StreamStarted(id_, title)), "stream", encode({"id": id_})))
 
@@ -107,6 +111,19 @@ class Audience:
             return NO_STREAM
         id_ = about[0].decode()
         return fields(await tell(self.rooms, order, encode(StreamStopped(id_)), "stream", encode({"id": id_})))
+
+    async def shut(self, room: str) -> None:
+        """A room was closed: who is here has not left. Where Redis does not answer, a sweep ends the stream."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.attendance.close(room)
+
+    async def forgotten(self, room: str, stream: str) -> None:
+        """A stream of a host ended by itself: the room is told, once. Raises TimeoutError and redis-py's errors."""
+        now, event = self.now_ms(), encode(StreamStopped(stream))
+        once = self.rooms.keys(room).once("", f"forgotten {stream}")
+        order = Order(room, By(command=encode(StreamStop())), self.ids.new(now), once, stream, now + FARTHEST_MS)
+        if await tell(self.rooms, order, event, "stream", encode({"id": stream})) is TRY_LATER:
+            raise TimeoutError
 
     async def announce(self, asked: Asked) -> Done:
         command = asked.command

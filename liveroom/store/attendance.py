@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ MOST_SWEPT = 500
 MOST_ROOMS = 100
 LEASE_MS = 2000
 EMPTY_MS = 10 * 60 * 1000  # a stream that began by itself ends when its room was empty for so long
+FORGOTTEN_MS = 6 * 3600 * 1000  # and one that a host began: he may have a break, or an outage
 DEEDS = ("", "light", "medium", "heavy")
 LATE_MS = 1000  # behind his grace somebody counts as gone, as in ``_attend.lua``: word of his return may be late
 KEEP_SECONDS = 7 * 24 * 3600  # the cells of a stream that ended; the ledger keeps its sessions for good
@@ -73,6 +74,8 @@ class Attendance:
         self.deeds: set[tuple[str, str, str]] = set()  # room, viewer and kind, of this minute
         self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
         self.runs: Callable[[str, str], None] = lambda _room, _stream: None  # told which stream runs
+        self.closed: Callable[[Sequence[str]], Awaitable[set[str]]] = none_of  # which of these rooms are closed
+        self.forgotten: Callable[[str, str], Awaitable[None]] = unheard  # told of a stream that nobody stopped
 
     # -- told --
 
@@ -136,7 +139,7 @@ class Attendance:
     # -- bells --
 
     async def sweep(self) -> None:
-        """Finish sessions whose grace is over, in the rooms of all shards, whoever holds them."""
+        """Finish sessions whose grace is over, and streams that nobody stops, in all rooms, whoever holds them."""
         ring: list[scripts.Call] = [("ring", [keys.sweeps(n)], [LEASE_MS, MOST_ROOMS]) for n in range(self.shards)]
         while True:
             await asyncio.sleep(SWEEP_PERIOD)
@@ -144,11 +147,26 @@ class Attendance:
                 async with asyncio.timeout(self.seconds):
                     found = await scripts.run(self.redis, ring)
                     due = [room.decode() for bells in found if isinstance(bells, list) for room in bells[1:]]
-                    await scripts.run(self.redis, [self.sweeping(room) for room in due])
+                    await self.sweep_rooms(due)
 
-    def sweeping(self, room: str) -> scripts.Call:
-        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, KEEP_SECONDS]
-        return "sweep", keys_of(room, self.shards).roll_keys(), args
+    async def sweep_rooms(self, rooms: Sequence[str]) -> None:
+        closed: set[str] = set()
+        with suppress(RedisError, OSError, TimeoutError):  # then the next sweep knows
+            async with asyncio.timeout(self.seconds / 2):
+                closed = await self.closed(rooms)
+        answers = await scripts.run(self.redis, [self.sweeping(room, closed=room in closed) for room in rooms])
+        for room, answer in zip(rooms, answers, strict=True):
+            if isinstance(answer, list) and answer[1]:
+                await self.forgotten(room, answer[1].decode())
+                await self.redis.hdel(keys_of(room, self.shards).stream, "untold")
+
+    async def close(self, room: str) -> None:
+        """The room is closed: its stream ends, and none begins there any more."""
+        await scripts.call(self.redis, *self.sweeping(room, closed=True))
+
+    def sweeping(self, room: str, *, closed: bool = False) -> scripts.Call:
+        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, FORGOTTEN_MS, KEEP_SECONDS]
+        return "sweep", keys_of(room, self.shards).roll_keys(), [*args, int(closed)]
 
     # -- streams --
 
@@ -178,3 +196,11 @@ class Attendance:
                 pipeline.pfcount(at.visitors(f"{stream}{deed and ':'}{deed}"))
             cells, *distinct = await pipeline.execute()
         return cells, dict(zip(DEEDS, distinct, strict=True))
+
+
+async def none_of(_rooms: Sequence[str]) -> set[str]:
+    return set()
+
+
+async def unheard(_room: str, _stream: str) -> None:
+    return None

@@ -294,7 +294,7 @@ class Keys(NamedTuple):
 
     @property
     def stream(self) -> str:
-        """LIVE hash: id, start, title, by; last, last_end, last_start; empty, ending."""
+        """LIVE hash: id, start, title, by; last, last_end, last_start; empty, ending, untold, closed."""
         return self._of("stream")
 
     @property

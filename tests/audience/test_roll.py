@@ -2,17 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from liveroom.store import scripts
+from liveroom.store import keys, scripts
 from liveroom.store.keys import keys_of
 from liveroom.store.server import client
-from tests.audience.roll import EMPTY_MS, EPOCH, GRACE, LEASE, Found, Stage
+from tests.audience.roll import EMPTY_MS, EPOCH, FORGOTTEN_MS, GRACE, LEASE, Found, Stage
 from tests.audience.tally import ONE, Stay, cells_of
 
 Play = Callable[[Callable[[Stage], Coroutine[Any, Any, None]]], None]
@@ -52,6 +52,7 @@ acts = st.one_of(
     st.tuples(st.just("wait"), pauses),
     st.tuples(st.just("wait"), pauses),
     st.tuples(st.just("idle")),
+    st.tuples(st.just("night")),
 )
 # (what happens, whether it is told to Redis at once, which nodes tell it twice, whether somebody sweeps)
 steps = st.tuples(acts, st.booleans(), st.sets(places), st.booleans())
@@ -80,7 +81,7 @@ async def act(stage: Stage, what: Any) -> None:
         case _:
             await stage.note()
             for _ in range(3):
-                await stage.wait(EMPTY_MS)
+                await stage.wait(EMPTY_MS if what == ("idle",) else FORGOTTEN_MS)
                 await stage.sweep()
 
 
@@ -471,6 +472,139 @@ def test_a_stream_that_began_by_itself_ends_when_nobody_was_here_for_ten_minutes
         assert ended is not None
         assert EPOCH + 5_000 + GRACE <= ended.end <= EPOCH + 7_000 + GRACE
         assert await stage.told() == stage.known()
+
+    play(show)
+
+
+def test_a_stream_that_a_host_forgot_ends_when_nobody_was_here_for_six_hours(play: Play):
+    """A break is none; the room is told until it was."""
+
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        told: list[str] = []
+
+        async def forgotten(_: str, stream: str) -> None:
+            told.append(stream)
+            if len(told) == 1:
+                raise TimeoutError
+
+        node.forgotten = forgotten
+        await stage.start()
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(5_000)
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(GRACE + 2_000)
+        await stage.sweep()
+        await stage.wait(FORGOTTEN_MS - 1)
+        await stage.sweep()
+        assert (await node.stream(stage.room)).end == 0  # type: ignore[union-attr]
+        await stage.wait(1)
+        assert stage.room in await stage.rung(keys.sweeps(0))
+        with pytest.raises(TimeoutError):
+            await node.sweep_rooms([stage.room])
+        await stage.look()
+        ended = await node.stream(stage.room)
+        assert ended is not None
+        assert (ended.title, ended.end) == ("Evening", EPOCH + 7_000 + GRACE)
+        for _ in range(2):
+            await stage.wait(5_000)
+            if stage.room in await stage.rung(keys.sweeps(0)):
+                await node.sweep_rooms([stage.room])
+        assert told == [ended.id] * 2
+        assert await stage.told() == stage.known()
+        assert await stage.redis.ttl(keys_of(stage.room, 1).cells(ended.id)) > 0
+
+    play(show)
+
+
+def test_the_stream_of_a_closed_room_ends_and_nobody_who_is_here_has_left(play: Play):
+    async def show(stage: Stage) -> None:
+        await stage.start()
+        for viewer in ("ann", "bob", "cem"):
+            await stage.join(viewer, 0)
+        await stage.wait(3_000)
+        await stage.leave("ann", 0)
+        await stage.wait(GRACE + 2_000)
+        await stage.leave("bob", 0)
+        await stage.note()
+        await stage.wait(2_000)
+        await stage.nodes[0][0].close(stage.room)
+        closed, stage.running = stage.now - EPOCH, ""
+        await stage.leave("cem", 0, "stream_end")
+        await stage.note()
+        (told,) = (await stage.told()).values()
+        assert told == [
+            Found("ann", EPOCH, EPOCH + 3_000, True, 3_000),
+            Found("bob", EPOCH, EPOCH + closed - 2_000, False, closed - 2_000),
+            Found("cem", EPOCH, EPOCH + closed, False, closed),
+        ]
+        ended = await stage.nodes[0][0].stream(stage.room)
+        assert ended is not None
+        assert ended.end == EPOCH + closed
+        at = keys_of(stage.room, 1)
+        assert min([await stage.redis.ttl(key) for key in (at.stream, at.cells(ended.id), at.visitors(ended.id))]) > 0
+
+    play(show)
+
+
+def test_in_a_closed_room_no_stream_begins(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        await node.close(stage.room)
+        await stage.wait(1)
+        node.came(stage.room, "ann", "")
+        await node.flush()
+        assert await node.turn_stream(stage.room, "s1", "Evening", "host", stage.now) == [3]
+        assert await node.stream(stage.room) is None
+        assert await stage.redis.hlen(keys_of(stage.room, 1).sessions) == 0
+
+    play(show)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["by a host", "by itself"])
+def test_what_was_closed_while_its_node_died_is_noticed_within_a_minute(play: Play, begun: bool):
+    """Nobody comes or goes, so nothing else is due."""
+
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+
+        async def closed(rooms: Sequence[str]) -> set[str]:
+            return set(rooms)
+
+        if begun:
+            await stage.start()
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.sweep()
+        await stage.wait(60_000)
+        assert stage.room in await stage.rung(keys.sweeps(0))
+        node.closed = closed
+        await node.sweep_rooms([stage.room])
+        (told,) = (await stage.told()).values()
+        assert told == [Found("ann", EPOCH, EPOCH + 60_000, False, 60_000)]
+        assert (await node.stream(stage.room)).end == EPOCH + 60_000  # type: ignore[union-attr]
+
+    play(show)
+
+
+def test_whether_rooms_are_closed_may_stay_unknown(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+
+        async def closed(_: Sequence[str]) -> set[str]:
+            raise ConnectionError
+
+        node.closed = closed
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(5_000)
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(2 * GRACE)
+        await node.sweep_rooms([stage.room])
+        assert [len(those) for those in (await stage.told()).values()] == [1]
 
     play(show)
 

@@ -6,6 +6,10 @@ local CHUNK, CELL, CELL_BYTES = 32, ">I4I8", 12
 local BLANK = string.rep("\0", CELL_BYTES * CHUNK)
 -- Who came back within the grace may be told of so much later.
 local LATE_MS = 1000
+-- A stream that runs is looked at so often, whatever happens: its room may be closed, or empty for long.
+local LOOK_MS = 60000
+-- And one that was forgotten is named so often until the room was told of its end.
+local UNTOLD_MS = 2000
 
 -- The cell of a stay, as ``cells.py`` has them, and the ms by which it lies behind the cell's start.
 local function cell_of(ms)
@@ -20,15 +24,16 @@ end
 
 -- `at`: keys by name; `about`: {room, now, grace, fact, stream}, of which `stream` names one that begins by itself.
 local function open_roll(at, about)
-    local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end")
+    local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end", "closed")
     return { at = at, about = about, now = about.now, id = is[1] or nil, start = tonumber(is[2] or "0"),
-        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {}, counts = {}, cells = {} }
+        last = is[3] or nil, last_end = tonumber(is[4] or "0"), closed = is[5] and true, facts = {}, counts = {},
+        cells = {} }
 end
 
 local function begin_stream(roll, id, start, title, by)
     roll.id, roll.start = id, start
     redis.call("HSET", roll.at.stream, "id", id, "start", start, "title", title, "by", by)
-    redis.call("HDEL", roll.at.stream, "empty")
+    redis.call("HDEL", roll.at.stream, "empty", "untold")
 end
 
 -- No session outlives its stream: those that are open then are finished as who stayed to its end.
@@ -203,8 +208,8 @@ local function join(roll, viewer, node, source, came)
         finish(roll, viewer, session, 1, session.ends)
         session = nil
     end
-    if not session and not roll.id and came < roll.last_end then
-        return -- word of it comes behind the end of the stream: that begins no other
+    if not session and not roll.id and (came < roll.last_end or roll.closed) then
+        return -- word of it comes behind the end of the stream, or the room is closed: that begins no other
     end
     if not session then
         session, fresh = set_out(roll, viewer, source, came), true
@@ -285,17 +290,22 @@ local function sweep(roll, most)
 end
 
 -- Hand what is over to the ledger, and say when to look again: when somebody's grace is over, or at once while there
--- are sessions of a stream that ended.
-local function close_roll(roll, again)
+-- are sessions of a stream that ended; and not later than at `look` while a stream runs.
+local function close_roll(roll, again, look)
     write_counts(roll)
     if #roll.facts > 0 then
         redis.call("XADD", roll.at.outbox, "*", "id", roll.about.fact, "room", roll.about.room, "what", "sessions",
             "sessions", "[" .. table.concat(roll.facts, ",") .. "]")
     end
-    again = again or redis.call("HEXISTS", roll.at.stream, "ending") == 1
-    local first = redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")
-    if again or first[2] then
-        redis.call("ZADD", roll.at.bells, again and roll.now or first[2], roll.about.room)
+    local is = redis.call("HMGET", roll.at.stream, "ending", "untold")
+    local due = tonumber(redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")[2] or "inf")
+    if again or is[1] then
+        due = roll.now
+    elseif roll.id or is[2] then
+        due = math.min(due, roll.now + (is[2] and UNTOLD_MS or LOOK_MS), look or math.huge)
+    end
+    if due < math.huge then
+        redis.call("ZADD", roll.at.bells, due, roll.about.room)
     else
         redis.call("ZREM", roll.at.bells, roll.about.room)
     end
