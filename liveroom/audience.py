@@ -157,8 +157,8 @@ class Audience:
 
     def all_came(self, room: Room, at_ms: float) -> None:
         for viewer, person in room.people.items():
-            if person.seats and not person.seats[0].staff:
-                self.attendance.came(room.info.id, viewer, person.seats[0].source, at_ms)
+            if views := person.views():
+                self.attendance.came(room.info.id, viewer, views[0].source, at_ms)
 
     def presence(self, asked: Asked) -> None:
         """Out of sight, he is still here; if he goes from there, that is why."""

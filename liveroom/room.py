@@ -47,6 +47,10 @@ class Person(Struct, gc=False):
     why: str = ""  # it ended
     hidden: bool = False  # his page is in the background
 
+    def views(self) -> list[Seat]:
+        """His connections as a viewer: who has another as staff is both."""
+        return [seat for seat in self.seats if not seat.staff]
+
     def act(self, rate: Rate, now: float) -> float:
         """Take part otherwise than with comments and likes, or be told how many seconds to wait."""
         if self.other is None:
