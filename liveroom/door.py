@@ -221,9 +221,8 @@ class Door:
             self.hub.told.alone(len(frames))
         person = self.hub.sit(room, joiner)
         person.homes = homes
-        person.came = person.came or self.hub.now_ms()
         if person.views() == [joiner]:
-            person.hidden = False
+            person.came, person.hidden = self.hub.now_ms(), False
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))

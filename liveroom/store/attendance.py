@@ -187,6 +187,15 @@ class Attendance:
             return StreamNow(said["last"], int(said["last_start"]), int(said["last_end"]), *about)
         return None
 
+    async def watched(self, room: str, viewer: str) -> float:
+        """Seconds for which he was connected in the session that he has now."""
+        kept: Any = await self.redis.hget(keys_of(room, self.shards).sessions, viewer)
+        if kept is None:
+            return 0
+        session = json.decode(kept)
+        here = max(0.0, self.server_ms() - session["since"]) if session["nodes"] else 0
+        return float(session["watch"] + here) / 1000
+
     async def counted(self, room: str, stream: str) -> tuple[dict[bytes, bytes], dict[str, int]]:
         """The cells of a stream; and its distinct viewers, all (under the name ``""``) and those who took part."""
         at = keys_of(room, self.shards)

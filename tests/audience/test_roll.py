@@ -331,6 +331,35 @@ def test_who_came_after_his_node_was_last_heard_of_was_here_for_no_time(play: Pl
     play(show)
 
 
+async def watched(stage: Stage, viewer: str) -> list[float]:
+    """As each node says."""
+    return [await node.watched(stage.room, viewer) for node, _ in stage.nodes]
+
+
+def test_how_long_he_watched_is_told_without_his_breaks_wherever_he_is(play: Play):
+    async def show(stage: Stage) -> None:
+        assert await watched(stage, "ann") == [0, 0]
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(4_000)
+        assert await watched(stage, "ann") == [4, 4]
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(GRACE)
+        assert await watched(stage, "ann") == [4, 4]
+        await stage.join("ann", 1)
+        await stage.note()
+        await stage.wait(2_500)
+        assert await watched(stage, "ann") == [6.5, 6.5]
+        await stage.leave("ann", 1)
+        await stage.note()
+        await stage.wait(GRACE + 2_000)
+        await stage.sweep()
+        assert await watched(stage, "ann") == [0, 0]
+
+    play(show)
+
+
 # ghosts
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.audience.watching import ask, open_node, report_when
-from tests.house import Guest, House, Node, Plant, guests, join, make_room, token
+from tests.house import Guest, House, Node, Plant, guests, join, make_room, retried, token
 
 MISMATCH = "IDEMPOTENCY_MISMATCH"
 
@@ -29,18 +29,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
 async def told(host: Guest) -> list[tuple[str, str]]:
     """Which streams the room was told of, up to now."""
     text = f"mark {len(host.heard)}"
-    await ask_until_done(host, "room.notice", text=text)
+    await retried(lambda: host.ask("room.notice", text=text))
     await host.hear("room.notice", text=text)
     return [(m["t"], m["id"]) for m in host.heard if m["t"] in ("stream.started", "stream.stopped")]
-
-
-async def ask_until_done(host: Guest, kind: str, **fields: Any) -> dict[str, Any]:
-    """A server that went with its node is started again in a moment."""
-    while True:
-        said = await host.ask(kind, **fields)
-        if said.get("code") != "TRY_LATER":
-            return said
-        await asyncio.sleep(0.2)
 
 
 async def of_now(node: Node, room: str) -> dict[str, Any]:
@@ -142,9 +133,10 @@ def test_what_a_node_began_and_could_not_tell_is_told_when_it_is_sent_again(plan
             await host.closing()
             assert mark.exists()
             assert await told(again) == []
-            begun = await ask_until_done(again, "stream.start", title="dies", idem="k")
+            ask = lambda: again.ask("stream.start", title="dies", idem="k")  # noqa: E731
+            begun = await retried(ask)
             assert await told(again) == [("stream.started", begun["id"])]
-            assert (await ask_until_done(again, "stream.start", title="dies", idem="k"))["id"] == begun["id"]
+            assert (await retried(ask))["id"] == begun["id"]
 
     asyncio.run(show())
 
