@@ -158,7 +158,8 @@ class Audience:
     def all_came(self, room: Room, at_ms: float) -> None:
         for viewer, person in room.people.items():
             if views := person.views():
-                self.attendance.came(room.info.id, viewer, views[0].source, at_ms)
+                one = views[0]
+                self.attendance.came(room.info.id, viewer, one.source, at_ms, vouched=one.vouched)
 
     def presence(self, asked: Asked) -> None:
         """Out of sight, he is still here; if he goes from there, that is why."""

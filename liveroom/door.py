@@ -223,7 +223,7 @@ class Door:
         person.homes = homes
         if person.views() == [joiner]:
             person.came, person.hidden = self.hub.now_ms(), False
-            self.attendance.came(room.info.id, joiner.viewer, joiner.source)
+            self.attendance.came(room.info.id, joiner.viewer, joiner.source, vouched=joiner.vouched)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         if part.mail < room.mail:

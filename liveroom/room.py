@@ -67,6 +67,7 @@ class Seat(Protocol):
     staff: bool
     device: str
     source: str  # where he came from, for the curves
+    vouched: bool  # his token says so
     codec: Codec
     profile: Profile
 

@@ -79,9 +79,10 @@ class Attendance:
 
     # -- told --
 
-    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None) -> None:
+    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None, *, vouched: bool = False) -> None:
+        """``vouched``: his token says so, and not only his page."""
         at = self.server_ms() if at_ms is None else at_ms
-        self.note(room, ("join", viewer, int(at), source, 0))
+        self.note(room, ("join", viewer, int(at), source, int(vouched)))
 
     def left(self, room: str, viewer: str, why: str, ago_s: float, rtt_ms: float) -> None:
         """``ago_s``: how long ago he was last heard of."""

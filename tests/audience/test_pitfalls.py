@@ -148,6 +148,17 @@ def test_whoever_watches_beside_his_console_attends_a_stream_from_its_beginning(
     asyncio.run(show())
 
 
+def test_where_a_token_names_the_source_the_page_does_not(house: House):
+    async def show() -> None:
+        async with opened(house, 1) as ((a,), room):
+            coming = [join(a, room, source=f"x{n}", claims={"source": "shop"}) for n in range(11)]
+            async with guests(*coming, *(join(a, room, source="page") for _ in range(10))):
+                said = await report_when(a, room, lambda said: sum(one["n"] for one in said["sources"].values()) == 21)
+                assert {name: one["n"] for name, one in said["sources"].items()} == {"shop": 11, "page": 10}
+
+    asyncio.run(show())
+
+
 def test_a_node_that_did_not_answer_for_a_while_has_its_viewers_still(house: House):
     """Its lease lapsed, nobody left: an outage is nobody's departure."""
 

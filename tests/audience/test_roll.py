@@ -137,7 +137,8 @@ def test_cells_are_those_of_the_sessions(play: Play):
         await stage.sweep()
         (stream,) = stage.streams
         cells, viewers = await stage.cells(stream), await stage.distinct(stream)
-        ours = {name: n for name, n in cells.items() if n and name != "sources" and not name.startswith("S:")}
+        of_sources = "sources", "unvouched", "S:"
+        ours = {name: n for name, n in cells.items() if n and not name.startswith(of_sources)}
         assert ours == cells_of(stays)
         assert viewers[""] == 40
 
@@ -661,6 +662,27 @@ def test_more_than_the_first_eleven_sources_are_others(play: Play):
         cells = await stage.cells(stream)
         counted = {name.split(":")[1]: n // ONE for name, n in cells.items() if name.startswith("O:")}
         assert counted == {**{f"source{n}": 1 for n in range(11)}, "source0": 2, "other": 2}
+
+    play(show)
+
+
+def test_made_up_sources_take_no_place_of_those_that_tokens_name(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        for n in range(14):
+            node.came(stage.room, f"liar{n}", f"x{n}")
+        node.came(stage.room, "ann", "")
+        for n in range(13):
+            node.came(stage.room, f"v{n}", f"shop{n}", vouched=True)
+        node.came(stage.room, "bob", "x3", vouched=True)
+        node.came(stage.room, "cem", "shop3")
+        await node.flush()
+        found = await node.stream(stage.room)
+        assert found is not None
+        cells = await stage.cells(found.id)
+        counted = {name.split(":")[1]: n // ONE for name, n in cells.items() if name.startswith("O:")}
+        kept = {f"{name}{n}": 1 for name, most in (("x", 11), ("shop", 10)) for n in range(most)}
+        assert counted == {**kept, "direct": 1, "x3": 2, "shop3": 2, "other": 3 + 3}
 
     play(show)
 

@@ -106,16 +106,18 @@ local function tenth(start, ms)
     return math.max(0, math.floor((ms - start) / 10000))
 end
 
--- The first few sources of viewers have curves of their own.
-local function cohort_of(roll, source)
+-- The first few sources of viewers have curves of their own: of those that tokens name, and, beside them so that what is
+-- made up takes no place of theirs, of those that only pages name.
+local function cohort_of(roll, source, vouched)
     local named, cells = source == "" and "direct" or source, roll.at.cells .. roll.id
+    local many = (vouched or source == "") and "sources" or "unvouched"
     if redis.call("HEXISTS", cells, "S:" .. named) == 1 then
         return named
-    elseif redis.call("HINCRBY", cells, "sources", 1) <= SOURCES then
+    elseif redis.call("HINCRBY", cells, many, 1) <= SOURCES then
         redis.call("HSET", cells, "S:" .. named, 1)
         return named
     end
-    redis.call("HINCRBY", cells, "sources", -1)
+    redis.call("HINCRBY", cells, many, -1)
     return "other"
 end
 
@@ -183,12 +185,12 @@ local function finish_old(roll, viewer, session)
     finish(roll, viewer, session, left and 1 or 0, math.min(ends, session.ends))
 end
 
-local function set_out(roll, viewer, source, came)
+local function set_out(roll, viewer, source, vouched, came)
     if not roll.id then
         begin_stream(roll, roll.about.stream, came, "", "")
     end
     redis.call("HDEL", roll.at.stream, "empty")
-    local cohort, start = cohort_of(roll, source), math.max(came, roll.start)
+    local cohort, start = cohort_of(roll, source, vouched), math.max(came, roll.start)
     local session = { stream = roll.id, origin = roll.start, start = start, source = cohort, since = start, watch = 0,
         bucket = tenth(roll.start, start), ends = start, why = "", nodes = {}, rtt = 0 }
     count_here(roll, session, 1, "O")
@@ -199,7 +201,7 @@ local function set_out(roll, viewer, source, came)
 end
 
 -- He sits down on a node; within the grace it is the session that he left.
-local function join(roll, viewer, node, source, came)
+local function join(roll, viewer, node, source, vouched, came)
     local session, fresh = session_of(roll, viewer), false
     if session and session.stream ~= roll.id then
         finish_old(roll, viewer, session)
@@ -212,7 +214,7 @@ local function join(roll, viewer, node, source, came)
         return -- word of it comes behind the end of the stream, or the room is closed: that begins no other
     end
     if not session then
-        session, fresh = set_out(roll, viewer, source, came), true
+        session, fresh = set_out(roll, viewer, source, vouched, came), true
     end
     for _, one in ipairs(session.nodes) do
         if one == node then
