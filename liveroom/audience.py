@@ -207,9 +207,9 @@ class Audience:
                     self.hinted.pop(room_id, None)
 
     def seats(self, room: Room) -> list[Seat]:
-        """Of those who asked, as far as they are here."""
+        """Of those who asked, as far as they are here and may still ask."""
         those = map(room.people.get, self.watching.get(room.info.id, ()))
-        return [seat for person in those if person for seat in person.seats]
+        return [seat for person in those if person for seat in person.seats if seat.role.may(RetentionWatch.needs)]
 
     async def push(self, room: Room) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gameplay.play import Role
 from liveroom.audience import POINTS, fewer, thinned
 from tests.audience.balcony import Balcony, Sit, heard, until
 from tests.house import Node, guests, join, make_room, token
@@ -101,6 +102,20 @@ def test_all_his_devices_are_told_and_one_may_go(sit: Sit):
         told = len(heard(phone))
         await two_more(desk)
         assert len(heard(phone)) == told
+
+    sit(pushing(show))
+
+
+def test_who_is_no_host_any_more_is_not_told_and_his_tab_as_a_viewer_never(sit: Sit):
+    async def show(balcony: Balcony) -> None:
+        first, second = (balcony.watching(name) for name in ("h1", "h2"))
+        tab = balcony.scene.guest("h1")
+        await two_more(first)
+        first.role = Role.MODERATOR
+        told = len(heard(first))
+        await two_more(second)
+        assert (len(heard(first)), heard(tab)) == (told, [])
+        await until(lambda: balcony.audience.watching == {balcony.room.info.id: {"h2"}})
 
     sit(pushing(show))
 
