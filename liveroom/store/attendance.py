@@ -71,7 +71,8 @@ class Attendance:
         self.server_ms = server_ms
         self.rolls: dict[str, Roll] = {}
         self.minute = 0
-        self.deeds: set[tuple[str, str, str]] = set()  # room, viewer and kind, of this minute
+        self.starts: dict[str, int] = {}  # room -> when its stream began, as it was heard within this minute
+        self.deeds: set[tuple[str, str, str, int]] = set()  # room, viewer, kind, minute of the stream; the same
         self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
         self.runs: Callable[[str, str], None] = lambda _room, _stream: None  # told which stream runs
         self.closed: Callable[[Sequence[str]], Awaitable[set[str]]] = none_of  # which of these rooms are closed
@@ -89,13 +90,21 @@ class Attendance:
         self.note(room, ("leave", viewer, int(self.server_ms() - ago_s * 1000), why, int(rtt_ms)))
 
     def acted(self, room: str, viewer: str, deed: str) -> None:
-        """He took part: lightly, more, or with an order; once a minute is enough."""
+        """He took part: lightly, more, or with an order; once in a minute of the stream is enough."""
+        now = self.forget_minute()
+        if room in self.starts:
+            one = room, viewer, deed, int(now - (now - self.starts[room]) % 60_000)
+            if one in self.deeds:
+                return
+            self.deeds.add(one)
+        self.note(room, ("act", viewer, int(now), deed, 0))
+
+    def forget_minute(self) -> float:
+        """What was kept for the last minute is not kept in the next; the time."""
         now = self.server_ms()
         if self.minute != int(now // 60_000):
-            self.minute, self.deeds = int(now // 60_000), set()
-        if (room, viewer, deed) not in self.deeds:
-            self.deeds.add((room, viewer, deed))
-            self.note(room, ("act", viewer, int(now), deed, 0))
+            self.minute, self.starts, self.deeds = int(now // 60_000), {}, set()
+        return now
 
     def note(self, room: str, row: tuple[Word, ...]) -> None:
         roll = self.rolls.get(room)
@@ -116,11 +125,13 @@ class Attendance:
         rooms = {room: self.batch(roll) for room, roll in self.rolls.items()}
         calls = [self.call(room, self.rolls[room], rows) for room, rows in rooms.items()]
         answers = await scripts.run(self.redis, calls)
+        self.forget_minute()
         for room, answer in zip(rooms, answers, strict=True):
             roll = self.rolls[room]
             if not isinstance(answer, Exception):
                 roll.sent, roll.number = [], 0
-                self.runs(room, answer.decode())
+                stream, self.starts[room] = answer
+                self.runs(room, stream.decode())
                 if not roll.waiting:
                     del self.rolls[room]
 

@@ -307,7 +307,7 @@ class Keys(NamedTuple):
         return self._of(f"tally:{stream}")
 
     def visitors(self, stream: str) -> str:
-        """LIVE HyperLogLog: distinct viewers of a stream."""
+        """LIVE HyperLogLog: distinct viewers of a stream; and of those who took part, for minutes: a set."""
         return self._of(f"visitors:{stream}")
 
     def roll_keys(self) -> tuple[str, ...]:

@@ -361,6 +361,48 @@ def test_how_long_he_watched_is_told_without_his_breaks_wherever_he_is(play: Pla
     play(show)
 
 
+async def minutes(stage: Stage) -> dict[int, int]:
+    """Who took part lightly, by minute of the stream."""
+    await stage.note()
+    (stream,) = stage.streams
+    return {int(name.split(":")[2]): n for name, n in (await stage.cells(stream)).items() if name[:8] == "I:light:"}
+
+
+@pytest.mark.parametrize("wait", [0, 15_000, 30_000, 45_000])
+@pytest.mark.parametrize("nodes", [(0, 0), (0, 1)], ids=["one node", "two nodes"])
+def test_who_takes_part_counts_once_in_each_minute_of_the_stream(play: Play, wait: int, nodes: tuple[int, int]):
+    """Whatever minute it is on the wall."""
+
+    async def show(stage: Stage) -> None:
+        await stage.wait(wait)
+        await stage.start()
+        for second in range(5, 180, 10):
+            await stage.wait(EPOCH + wait + second * 1000 - stage.now)
+            stage.nodes[nodes[second // 10 % 2]][0].acted(stage.room, "ann", "light")
+            await stage.note()
+        assert await minutes(stage) == {0: 1, 1: 1, 2: 1}
+        stage.nodes[0][0].acted(stage.room, "bob", "light")
+        assert await minutes(stage) == {0: 1, 1: 1, 2: 2}
+        (stream,) = stage.streams
+        assert (await stage.distinct(stream))["light"] == 2
+
+    play(show)
+
+
+def test_who_takes_part_all_the_time_is_told_of_a_few_times_a_minute(play: Play):
+    async def show(stage: Stage) -> None:
+        node, told = stage.nodes[0][0], 0
+        await stage.start()
+        for _ in range(600):
+            await stage.wait(100)
+            node.acted(stage.room, "ann", "light")
+            told += len(node.rolls)
+            await node.flush()
+        assert told <= 5
+
+    play(show)
+
+
 # ghosts
 
 

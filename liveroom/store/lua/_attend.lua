@@ -4,6 +4,8 @@ local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 11219
 -- Cells lie side by side, so many in one field: of each how many it counts, and by how many ms those lie behind its start.
 local CHUNK, CELL, CELL_BYTES = 32, ">I4I8", 12
 local BLANK = string.rep("\0", CELL_BYTES * CHUNK)
+-- Who took part in a minute is known for so long: word of it may be late.
+local ACTED_SECONDS = 180
 -- Who came back within the grace may be told of so much later.
 local LATE_MS = 1000
 -- A stream that runs is looked at so often, whatever happens: its room may be closed, or empty for long.
@@ -269,11 +271,17 @@ local function leave(roll, viewer, node, heard, why, rtt)
     keep(roll, viewer, session)
 end
 
--- He took part.
+-- He took part; within a minute of the stream he counts once, on whichever nodes he did.
 local function act(roll, viewer, deed, when)
-    if roll.id then
+    if not roll.id then
+        return
+    end
+    local minute = math.max(0, math.floor((when - roll.start) / 60000))
+    local found = roll.at.viewers .. roll.id .. ":" .. deed .. ":" .. minute
+    if redis.call("SADD", found, viewer) == 1 then
+        redis.call("EXPIRE", found, ACTED_SECONDS)
         redis.call("PFADD", roll.at.viewers .. roll.id .. ":" .. deed, viewer)
-        count(roll, roll.id, "I:" .. deed .. ":" .. math.max(0, math.floor((when - roll.start) / 60000)), 1)
+        count(roll, roll.id, "I:" .. deed .. ":" .. minute, 1)
     end
 end
 

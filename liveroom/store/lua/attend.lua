@@ -18,10 +18,11 @@
 -- ARGV[6]  JSON: a list with five for each: "join", "leave" or "act", viewer, when (clock time of the server in ms), his
 --          source, why he left or how he took part, of a join 1 if his token names the source, of a leave the RTT in ms
 --
--- returns  the id of the stream that runs, or "": also where this batch was counted before
+-- returns  {the id of the stream that runs, or "", when it began}: also where this batch was counted before
 
 if tonumber(redis.call("HGET", KEYS[8], ARGV[2]) or "0") >= tonumber(ARGV[3]) then
-    return redis.call("HGET", KEYS[3], "id") or ""
+    local is = redis.call("HMGET", KEYS[3], "id", "start")
+    return { is[1] or "", tonumber(is[2] or "0") }
 end
 redis.call("HSET", KEYS[8], ARGV[2], ARGV[3])
 redis.call("EXPIRE", KEYS[8], 3600) -- a batch is not sent again for so long
@@ -41,4 +42,4 @@ for _, row in ipairs(cjson.decode(ARGV[6])) do
     end
 end
 close_roll(roll, false)
-return roll.id or ""
+return { roll.id or "", roll.start }
