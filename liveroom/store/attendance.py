@@ -27,6 +27,7 @@ FORGOTTEN_MS = 6 * 3600 * 1000  # and one that a host began: he may have a break
 DEEDS = ("", "light", "medium", "heavy")
 LATE_MS = 1000  # behind his grace somebody counts as gone, as in ``_attend.lua``: word of his return may be late
 KEEP_SECONDS = 7 * 24 * 3600  # the cells of a stream that ended; the ledger keeps its sessions for good
+KEEP_CROWD_SECONDS = 24 * 3600  # what viewers said and liked in a room that is closed
 MOST_WAITING = 200_000  # comings and goings that wait for Redis; the oldest are forgotten beyond
 
 
@@ -166,15 +167,22 @@ class Attendance:
         with suppress(RedisError, OSError, TimeoutError):  # then the next sweep knows
             async with asyncio.timeout(self.seconds / 2):
                 closed = await self.closed(rooms)
+        await self.finish(rooms, closed)
+
+    async def close(self, room: str) -> None:
+        """The room is closed: its stream ends, and none begins there any more."""
+        await self.finish([room], {room})
+
+    async def finish(self, rooms: Sequence[str], closed: set[str]) -> None:
         answers = await scripts.run(self.redis, [self.sweeping(room, closed=room in closed) for room in rooms])
         for room, answer in zip(rooms, answers, strict=True):
             if isinstance(answer, list) and answer[1]:
                 await self.forgotten(room, answer[1].decode())
                 await self.redis.hdel(keys_of(room, self.shards).stream, "untold")
-
-    async def close(self, room: str) -> None:
-        """The room is closed: its stream ends, and none begins there any more."""
-        await scripts.call(self.redis, *self.sweeping(room, closed=True))
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for key in [key for room in closed for key in keys_of(room, self.shards).crowd_keys()]:
+                pipeline.expire(key, KEEP_CROWD_SECONDS)
+            await pipeline.execute()
 
     def sweeping(self, room: str, *, closed: bool = False) -> scripts.Call:
         args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, FORGOTTEN_MS, KEEP_SECONDS]

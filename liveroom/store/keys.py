@@ -263,10 +263,9 @@ class Keys(NamedTuple):
         """LIVE hash: comments by viewer."""
         return self._of("commenters")
 
-    @property
-    def like_seconds(self) -> str:
-        """LIVE hash: likes by second of room time."""
-        return self._of("like_seconds")
+    def crowd_keys(self) -> tuple[str, ...]:
+        """What nobody asks for some time after the room was closed, and nothing else takes away."""
+        return self.chat, self.likers, self.commenters
 
     @property
     def seats(self) -> str:

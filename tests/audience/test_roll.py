@@ -621,6 +621,19 @@ def test_the_stream_of_a_closed_room_ends_and_nobody_who_is_here_has_left(play: 
     play(show)
 
 
+def test_what_the_crowd_left_in_a_closed_room_is_kept_for_a_day_and_how_many_likes_for_good(play: Play):
+    async def show(stage: Stage) -> None:
+        at = keys_of(stage.room, 1)
+        await stage.redis.lpush(at.chat, "hello")
+        for key in (at.likers, at.commenters, at.likes):
+            await stage.redis.hset(key, "ann", 1)
+        await stage.nodes[0][0].close(stage.room)
+        kept = [await stage.redis.ttl(key) for key in (at.chat, at.likers, at.commenters, at.likes)]
+        assert kept == [pytest.approx(24 * 3600, abs=60)] * 3 + [-1]
+
+    play(show)
+
+
 def test_in_a_closed_room_no_stream_begins(play: Play):
     async def show(stage: Stage) -> None:
         node = stage.nodes[0][0]
