@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -32,7 +33,7 @@ from liveroom.protocol import (
 from liveroom.room import LogEvent, Room, Seat
 from liveroom.store.attendance import LATE_MS, Attendance, StreamNow
 from liveroom.store.orders import Order, begun, tell
-from liveroom.store.rooms import Rooms
+from liveroom.store.rooms import ROOM_CLOSED, TRY_LATER, By, Rooms
 from liveroom.writer import send
 
 LIVE_SECONDS = 2.0
@@ -40,7 +41,7 @@ FRESH_SECONDS = 1.0  # a report is made at most so often
 POINTS = 300  # of each curve that is pushed
 ROWS, STEPS = 26, 144  # of the map of joiners: the newest rows, and half a day of each
 MINUTES = 120
-REPORTS = 200
+REPORTS = 200  # of so many rooms, while they are fresh
 
 WARN, ALARM = 15, 20  # minutes without a high point
 FARTHEST_MS = 30 * 24 * 3600 * 1000
@@ -69,9 +70,10 @@ class Audience:
         self.now_ms = now_ms  # of the server that counts
         self.watching: dict[str, set[str]] = {}  # room -> staff who want to be told
         self.hinted: dict[str, tuple[str, int]] = {}  # room -> what was said of its rhythm
-        self.reports: Memory[dict[str, Any]] = Memory(REPORTS)
+        self.reports: Memory[dict[str, Any]] = Memory(REPORTS, FRESH_SECONDS)
         self.running: dict[str, str] = {}  # room -> the stream that runs, as this node last heard
-        attendance.runs = self.runs
+        attendance.runs, attendance.closed, attendance.forgotten = self.runs, rooms.closed, self.forgotten
+        rooms.shut = self.shut
         self.verbs: dict[type[Any], Callable[[Asked], None]] = {
             StreamStart: later(spawn, self.start),
             StreamStop: later(spawn, self.stop),
@@ -95,6 +97,8 @@ class Audience:
         if state == 1:
             params = {"id": about[0].decode(), "since": about[1]}
             return Refusal(Code.STREAM_RUNNING, params, "a stream is running: stop it first")
+        if state == 3:
+            return ROOM_CLOSED
         id_ = about[0].decode()
         return fields(await tell(self.rooms, order, encode(StreamStarted(id_, title)), "stream", encode({"id": id_})))
 
@@ -107,6 +111,19 @@ class Audience:
             return NO_STREAM
         id_ = about[0].decode()
         return fields(await tell(self.rooms, order, encode(StreamStopped(id_)), "stream", encode({"id": id_})))
+
+    async def shut(self, room: str) -> None:
+        """A room was closed: who is here has not left. Where Redis does not answer, a sweep ends the stream."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.attendance.close(room)
+
+    async def forgotten(self, room: str, stream: str) -> None:
+        """A stream of a host ended by itself: the room is told, once. Raises TimeoutError and redis-py's errors."""
+        now, event = self.now_ms(), encode(StreamStopped(stream))
+        once = self.rooms.keys(room).once("", f"forgotten {stream}")
+        order = Order(room, By(command=encode(StreamStop())), self.ids.new(now), once, stream, now + FARTHEST_MS)
+        if await tell(self.rooms, order, event, "stream", encode({"id": stream})) is TRY_LATER:
+            raise TimeoutError
 
     async def announce(self, asked: Asked) -> Done:
         command = asked.command
@@ -140,8 +157,9 @@ class Audience:
 
     def all_came(self, room: Room, at_ms: float) -> None:
         for viewer, person in room.people.items():
-            if person.seats and not person.seats[0].staff:
-                self.attendance.came(room.info.id, viewer, person.seats[0].source, at_ms)
+            if views := person.views():
+                one = views[0]
+                self.attendance.came(room.info.id, viewer, one.source, at_ms, vouched=one.vouched)
 
     def presence(self, asked: Asked) -> None:
         """Out of sight, he is still here; if he goes from there, that is why."""
@@ -157,8 +175,7 @@ class Audience:
         stream = await self.attendance.stream(room, last=last)
         if stream is None:
             return None
-        fresh = f"{room} {stream.id} {int(asyncio.get_running_loop().time() / FRESH_SECONDS)}"
-        return await self.reports.get(fresh, lambda: self.make(room, stream))
+        return await self.reports.get(f"{room} {stream.id} {stream.end}", lambda: self.make(room, stream))
 
     async def make(self, room: str, stream: StreamNow) -> dict[str, Any]:
         cells, distinct = await self.attendance.counted(room, stream.id)
@@ -190,9 +207,9 @@ class Audience:
                     self.hinted.pop(room_id, None)
 
     def seats(self, room: Room) -> list[Seat]:
-        """Of those who asked, as far as they are here."""
+        """Of those who asked, as far as they are here and may still ask."""
         those = map(room.people.get, self.watching.get(room.info.id, ()))
-        return [seat for person in those if person for seat in person.seats]
+        return [seat for person in those if person for seat in person.seats if seat.role.may(RetentionWatch.needs)]
 
     async def push(self, room: Room) -> None:
         try:

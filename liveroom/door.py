@@ -90,18 +90,21 @@ class Door:
         """A connection that had knocked is gone."""
         held = self.hub.rooms.get(room)
         if held and seat in held.seats:
-            someone = held.people[seat.viewer]
-            if seat.heard >= someone.heard:  # what ended last says when and why he left
-                someone.heard, someone.why = seat.heard, seat.why
-        person = self.hub.leave(held, seat) if held else None
-        if person is not None and not seat.staff:
+            person = held.people[seat.viewer]
+            if self.hub.leave(held, seat) and person.homes > 1:
+                self.spawn(self.presence.tell_seat(room, seat.viewer, person.homes - 1, ""))
+            if not seat.staff:
+                self.view_ended(room, person, seat)
+        if not seat.staff:
+            self.presence.left(room, seat.viewer)
+
+    def view_ended(self, room: str, person: Person, seat: Joiner) -> None:
+        if seat.heard >= person.heard:  # what ended last says when and why he left
+            person.heard, person.why = seat.heard, seat.why
+        if not person.views():
             why = "background" if person.hidden and person.why in ("", "ping_timeout", "close") else person.why
             ago = max(0.0, asyncio.get_running_loop().time() - person.heard)
             self.attendance.left(room, seat.viewer, why or "conn_error", ago, seat.rtt_ms)
-        if person is not None and person.homes > 1:
-            self.spawn(self.presence.tell_seat(room, seat.viewer, person.homes - 1, ""))
-        if not seat.staff:
-            self.presence.left(room, seat.viewer)
 
     async def answer(self, room_id: str) -> None:
         try:
@@ -218,10 +221,9 @@ class Door:
             self.hub.told.alone(len(frames))
         person = self.hub.sit(room, joiner)
         person.homes = homes
-        person.came = person.came or self.hub.now_ms()
-        if len(person.seats) == 1 and not joiner.staff:
-            person.hidden = False
-            self.attendance.came(room.info.id, joiner.viewer, joiner.source)
+        if person.views() == [joiner]:
+            person.came, person.hidden = self.hub.now_ms(), False
+            self.attendance.came(room.info.id, joiner.viewer, joiner.source, vouched=joiner.vouched)
         if not joiner.staff:
             self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
         if part.mail < room.mail:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -41,11 +41,13 @@ class Entrance:
         rounds: Rounds,
         gatherer: Gatherer[Gate, Row, tuple[Place, Entered]],
         keys: DrawKeys,
+        watched: Callable[[str, str], Awaitable[float]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.rounds = rounds
         self.gatherer = gatherer
         self.keys = keys
+        self.watched = watched  # seconds for which a viewer was connected in his session
         self.spawn = spawn
         self.verbs: dict[type[Any], Callable[[Asked], None]] = dict.fromkeys(ENTERS, self.enter)
 
@@ -119,7 +121,7 @@ class Entrance:
         )
         return Facts(
             level=actor.level,
-            watched_seconds=(asked.at - actor.person.came) / 1000 if actor.person.came else 0,
+            watched_seconds=await self.watching(asked) if eligible.asks("watched_seconds") else 0,
             liked=liked,
             commented=commented,
             answered_right=right,
@@ -127,6 +129,12 @@ class Entrance:
             won_lately=await self.rounds.is_barred(room, round_id, actor.viewer),
             device=actor.device,
         )
+
+    async def watching(self, asked: Asked) -> float:
+        """By his session, which outlasts a break; or since he sat down here, for a session ends with its stream."""
+        person = asked.actor.person
+        sits = (asked.at - person.came) / 1000 if person.views() else 0
+        return max(sits, await self.watched(asked.room.info.id, asked.actor.viewer))
 
     # -- by a comment --
 

@@ -104,9 +104,9 @@ class Node:
         self.reach_servers()
         self.keep_books(engine)
         self.hear_the_crowd()
+        self.count_who_attends()
         self.play()
         self.sell()
-        self.count_who_attends()
         self.moderate()
         self.read_along()
         self.let_in()
@@ -151,40 +151,6 @@ class Node:
         self.questions = Questions(self.live, self.shards, self.name, self.wait, self.clock.now_ms)
         self.prompter = Prompter(self.hub, self.questions, self.wait, self.clock.now_ms)
 
-    def play(self) -> None:
-        """Rounds."""
-        self.rounds = Rounds(self.rooms, self.live, self.settings.offer_seconds)
-        self.durability = Durability(self.truth, relaxed=self.settings.durability == "relaxed", seconds=self.wait)
-        keys = DrawKeys(self.settings.draw_key or self.settings.secret)
-        self.gatherer = Gatherer(self.enter, self.wait, self.spawn, self.crash)
-        self.entrance = Entrance(self.rounds, self.gatherer, keys, self.spawn)
-        self.chronicle = Chronicle(self.rounds, self.inboxes, self.archive, keys)
-        self.referee = Referee(
-            self.rounds,
-            self.clock,
-            self.ids,
-            keys,
-            archive=self.archive,
-            durability=self.durability,
-            currency=self.settings.currency,
-            spawn=self.spawn,
-            crash=self.crash,
-        )
-        self.bells = Bells(self.truth, self.shards, self.wait, self.clock.now_ms, self.ring)
-
-    def sell(self) -> None:
-        sales = Sales(self.rounds, self.durability, changed=self.remember, wanted=self.rebuild)
-        self.rebuilder = Rebuilder(sales, self.docket, self.archive, self.clock, self.ids, self.spawn_patient)
-        self.till = Till(
-            sales,
-            self.durability,
-            self.clock,
-            self.ids,
-            seconds=self.wait,
-            spawn=self.spawn,
-            crash=self.crash,
-        )
-
     def count_who_attends(self) -> None:
         grace_ms = int(self.settings.grace_seconds * 1000)
         new_id = lambda: self.ids.new(self.live_clock.now_ms())  # noqa: E731
@@ -212,6 +178,40 @@ class Node:
             server_ms=self.live_clock.now_ms,
         )
         self.presence.lapsed = self.audience.here_still
+
+    def play(self) -> None:
+        """Rounds."""
+        self.rounds = Rounds(self.rooms, self.live, self.settings.offer_seconds)
+        self.durability = Durability(self.truth, relaxed=self.settings.durability == "relaxed", seconds=self.wait)
+        keys = DrawKeys(self.settings.draw_key or self.settings.secret)
+        self.gatherer = Gatherer(self.enter, self.wait, self.spawn, self.crash)
+        self.entrance = Entrance(self.rounds, self.gatherer, keys, self.attendance.watched, self.spawn)
+        self.chronicle = Chronicle(self.rounds, self.inboxes, self.archive, keys)
+        self.referee = Referee(
+            self.rounds,
+            self.clock,
+            self.ids,
+            keys,
+            archive=self.archive,
+            durability=self.durability,
+            currency=self.settings.currency,
+            spawn=self.spawn,
+            crash=self.crash,
+        )
+        self.bells = Bells(self.truth, self.shards, self.wait, self.clock.now_ms, self.ring)
+
+    def sell(self) -> None:
+        sales = Sales(self.rounds, self.durability, changed=self.remember, wanted=self.rebuild)
+        self.rebuilder = Rebuilder(sales, self.docket, self.archive, self.clock, self.ids, self.spawn_patient)
+        self.till = Till(
+            sales,
+            self.durability,
+            self.clock,
+            self.ids,
+            seconds=self.wait,
+            spawn=self.spawn,
+            crash=self.crash,
+        )
 
     def moderate(self) -> None:
         self.warden = Warden(self.hub, self.docket, self.banned)

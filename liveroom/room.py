@@ -41,11 +41,15 @@ class Person(Struct, gc=False):
     likes: Bucket | None = None
     other: Bucket | None = None
     said: dict[str, Said] | None = None
-    came: float = 0  # room time in ms when he first sat down here
+    came: float = 0  # room time in ms when he sat down here: the first of the connections as a viewer that he has
     left: float = 0  # loop time when the last seat was left
     heard: float = 0  # loop time of the last proof of life of any connection that has ended
     why: str = ""  # it ended
     hidden: bool = False  # his page is in the background
+
+    def views(self) -> list[Seat]:
+        """His connections as a viewer: who has another as staff is both."""
+        return [seat for seat in self.seats if not seat.staff]
 
     def act(self, rate: Rate, now: float) -> float:
         """Take part otherwise than with comments and likes, or be told how many seconds to wait."""
@@ -63,6 +67,7 @@ class Seat(Protocol):
     staff: bool
     device: str
     source: str  # where he came from, for the curves
+    vouched: bool  # his token says so
     codec: Codec
     profile: Profile
 

@@ -92,6 +92,7 @@ class Guest:
     staff: bool = False
     device: str = ""
     source: str = ""
+    vouched: bool = False
     knew: int = 0  # the number of the last event before he came
     ends: list[object] = field(default_factory=list)
 

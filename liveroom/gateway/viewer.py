@@ -103,6 +103,7 @@ class Viewer(asyncio.Protocol):
         "stalled",
         "transport",
         "viewer",
+        "vouched",
         "waiting",
         "wants",
         "wheel",
@@ -116,6 +117,7 @@ class Viewer(asyncio.Protocol):
         self.codec = JSON_CODEC
         self.viewer = ""  # set by a good hello, as are the next
         self.name = self.device = self.source = self.locale = ""
+        self.vouched = False
         self.why = ""  # he is gone; empty: the connection broke
         self.role = Role.VIEWER
         self.staff = False
@@ -321,7 +323,7 @@ class Viewer(asyncio.Protocol):
             return self.gone(Close.BAD_TOKEN, str(why))
         self.viewer = claims.sub
         self.believe(claims)
-        self.device, self.source = claims.device, hello.source or claims.source
+        self.device, self.source, self.vouched = claims.device, claims.source or hello.source, bool(claims.source)
         self.profile, self.resume = hello.profile, hello.resume
         self.deadline = float("inf")
         self.room_id = self.wants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +23,11 @@ MOST_SWEPT = 500
 MOST_ROOMS = 100
 LEASE_MS = 2000
 EMPTY_MS = 10 * 60 * 1000  # a stream that began by itself ends when its room was empty for so long
+FORGOTTEN_MS = 6 * 3600 * 1000  # and one that a host began: he may have a break, or an outage
 DEEDS = ("", "light", "medium", "heavy")
 LATE_MS = 1000  # behind his grace somebody counts as gone, as in ``_attend.lua``: word of his return may be late
 KEEP_SECONDS = 7 * 24 * 3600  # the cells of a stream that ended; the ledger keeps its sessions for good
+KEEP_CROWD_SECONDS = 24 * 3600  # what viewers said and liked in a room that is closed
 MOST_WAITING = 200_000  # comings and goings that wait for Redis; the oldest are forgotten beyond
 
 
@@ -70,28 +72,40 @@ class Attendance:
         self.server_ms = server_ms
         self.rolls: dict[str, Roll] = {}
         self.minute = 0
-        self.deeds: set[tuple[str, str, str]] = set()  # room, viewer and kind, of this minute
+        self.starts: dict[str, int] = {}  # room -> when its stream began, as it was heard within this minute
+        self.deeds: set[tuple[str, str, str, int]] = set()  # room, viewer, kind, minute of the stream; the same
         self.numbers = 0  # of batches: rises over all rooms, and over a roll that was let go
         self.runs: Callable[[str, str], None] = lambda _room, _stream: None  # told which stream runs
+        self.closed: Callable[[Sequence[str]], Awaitable[set[str]]] = none_of  # which of these rooms are closed
+        self.forgotten: Callable[[str, str], Awaitable[None]] = unheard  # told of a stream that nobody stopped
 
     # -- told --
 
-    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None) -> None:
+    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None, *, vouched: bool = False) -> None:
+        """``vouched``: his token says so, and not only his page."""
         at = self.server_ms() if at_ms is None else at_ms
-        self.note(room, ("join", viewer, int(at), source, 0))
+        self.note(room, ("join", viewer, int(at), source, int(vouched)))
 
     def left(self, room: str, viewer: str, why: str, ago_s: float, rtt_ms: float) -> None:
         """``ago_s``: how long ago he was last heard of."""
         self.note(room, ("leave", viewer, int(self.server_ms() - ago_s * 1000), why, int(rtt_ms)))
 
     def acted(self, room: str, viewer: str, deed: str) -> None:
-        """He took part: lightly, more, or with an order; once a minute is enough."""
+        """He took part: lightly, more, or with an order; once in a minute of the stream is enough."""
+        now = self.forget_minute()
+        if room in self.starts:
+            one = room, viewer, deed, int(now - (now - self.starts[room]) % 60_000)
+            if one in self.deeds:
+                return
+            self.deeds.add(one)
+        self.note(room, ("act", viewer, int(now), deed, 0))
+
+    def forget_minute(self) -> float:
+        """What was kept for the last minute is not kept in the next; the time."""
         now = self.server_ms()
         if self.minute != int(now // 60_000):
-            self.minute, self.deeds = int(now // 60_000), set()
-        if (room, viewer, deed) not in self.deeds:
-            self.deeds.add((room, viewer, deed))
-            self.note(room, ("act", viewer, int(now), deed, 0))
+            self.minute, self.starts, self.deeds = int(now // 60_000), {}, set()
+        return now
 
     def note(self, room: str, row: tuple[Word, ...]) -> None:
         roll = self.rolls.get(room)
@@ -112,11 +126,13 @@ class Attendance:
         rooms = {room: self.batch(roll) for room, roll in self.rolls.items()}
         calls = [self.call(room, self.rolls[room], rows) for room, rows in rooms.items()]
         answers = await scripts.run(self.redis, calls)
+        self.forget_minute()
         for room, answer in zip(rooms, answers, strict=True):
             roll = self.rolls[room]
             if not isinstance(answer, Exception):
                 roll.sent, roll.number = [], 0
-                self.runs(room, answer.decode())
+                stream, self.starts[room] = answer
+                self.runs(room, stream.decode())
                 if not roll.waiting:
                     del self.rolls[room]
 
@@ -136,7 +152,7 @@ class Attendance:
     # -- bells --
 
     async def sweep(self) -> None:
-        """Finish sessions whose grace is over, in the rooms of all shards, whoever holds them."""
+        """Finish sessions whose grace is over, and streams that nobody stops, in all rooms, whoever holds them."""
         ring: list[scripts.Call] = [("ring", [keys.sweeps(n)], [LEASE_MS, MOST_ROOMS]) for n in range(self.shards)]
         while True:
             await asyncio.sleep(SWEEP_PERIOD)
@@ -144,11 +160,33 @@ class Attendance:
                 async with asyncio.timeout(self.seconds):
                     found = await scripts.run(self.redis, ring)
                     due = [room.decode() for bells in found if isinstance(bells, list) for room in bells[1:]]
-                    await scripts.run(self.redis, [self.sweeping(room) for room in due])
+                    await self.sweep_rooms(due)
 
-    def sweeping(self, room: str) -> scripts.Call:
-        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, KEEP_SECONDS]
-        return "sweep", keys_of(room, self.shards).roll_keys(), args
+    async def sweep_rooms(self, rooms: Sequence[str]) -> None:
+        closed: set[str] = set()
+        with suppress(RedisError, OSError, TimeoutError):  # then the next sweep knows
+            async with asyncio.timeout(self.seconds / 2):
+                closed = await self.closed(rooms)
+        await self.finish(rooms, closed)
+
+    async def close(self, room: str) -> None:
+        """The room is closed: its stream ends, and none begins there any more."""
+        await self.finish([room], {room})
+
+    async def finish(self, rooms: Sequence[str], closed: set[str]) -> None:
+        answers = await scripts.run(self.redis, [self.sweeping(room, closed=room in closed) for room in rooms])
+        for room, answer in zip(rooms, answers, strict=True):
+            if isinstance(answer, list) and answer[1]:
+                await self.forgotten(room, answer[1].decode())
+                await self.redis.hdel(keys_of(room, self.shards).stream, "untold")
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for key in [key for room in closed for key in keys_of(room, self.shards).crowd_keys()]:
+                pipeline.expire(key, KEEP_CROWD_SECONDS)
+            await pipeline.execute()
+
+    def sweeping(self, room: str, *, closed: bool = False) -> scripts.Call:
+        args: list[Word] = [room, self.grace_ms, self.new_id(), MOST_SWEPT, EMPTY_MS, FORGOTTEN_MS, KEEP_SECONDS]
+        return "sweep", keys_of(room, self.shards).roll_keys(), [*args, int(closed)]
 
     # -- streams --
 
@@ -169,6 +207,15 @@ class Attendance:
             return StreamNow(said["last"], int(said["last_start"]), int(said["last_end"]), *about)
         return None
 
+    async def watched(self, room: str, viewer: str) -> float:
+        """Seconds for which he was connected in the session that he has now."""
+        kept: Any = await self.redis.hget(keys_of(room, self.shards).sessions, viewer)
+        if kept is None:
+            return 0
+        session = json.decode(kept)
+        here = max(0.0, self.server_ms() - session["since"]) if session["nodes"] else 0
+        return float(session["watch"] + here) / 1000
+
     async def counted(self, room: str, stream: str) -> tuple[dict[bytes, bytes], dict[str, int]]:
         """The cells of a stream; and its distinct viewers, all (under the name ``""``) and those who took part."""
         at = keys_of(room, self.shards)
@@ -178,3 +225,11 @@ class Attendance:
                 pipeline.pfcount(at.visitors(f"{stream}{deed and ':'}{deed}"))
             cells, *distinct = await pipeline.execute()
         return cells, dict(zip(DEEDS, distinct, strict=True))
+
+
+async def none_of(_rooms: Sequence[str]) -> set[str]:
+    return set()
+
+
+async def unheard(_room: str, _stream: str) -> None:
+    return None

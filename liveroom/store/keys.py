@@ -263,10 +263,9 @@ class Keys(NamedTuple):
         """LIVE hash: comments by viewer."""
         return self._of("commenters")
 
-    @property
-    def like_seconds(self) -> str:
-        """LIVE hash: likes by second of room time."""
-        return self._of("like_seconds")
+    def crowd_keys(self) -> tuple[str, ...]:
+        """What nobody asks for some time after the room was closed, and nothing else takes away."""
+        return self.chat, self.likers, self.commenters
 
     @property
     def seats(self) -> str:
@@ -294,7 +293,7 @@ class Keys(NamedTuple):
 
     @property
     def stream(self) -> str:
-        """LIVE hash: id, start, title, by; last, last_end, last_start; empty, ending."""
+        """LIVE hash: id, start, title, by; last, last_end, last_start; empty, ending, untold, closed."""
         return self._of("stream")
 
     @property
@@ -307,7 +306,7 @@ class Keys(NamedTuple):
         return self._of(f"tally:{stream}")
 
     def visitors(self, stream: str) -> str:
-        """LIVE HyperLogLog: distinct viewers of a stream."""
+        """LIVE HyperLogLog: distinct viewers of a stream; and of those who took part, for minutes: a set."""
         return self._of(f"visitors:{stream}")
 
     def roll_keys(self) -> tuple[str, ...]:

@@ -71,4 +71,4 @@ class Likes:
         at = keys_of(room, self.shards)
         number, counts = self.unanswered[room]
         pairs = [word for pair in counts.items() for word in pair]
-        return "like", [at.likes, at.likers, at.like_seconds], [self.node, number, at.crowd, *pairs]
+        return "like", [at.likes, at.likers], [self.node, number, at.crowd, *pairs]

@@ -82,6 +82,7 @@ class Rooms:
         self.remembered = remembered
         self.recorded = recorded
         self.wanted = wanted
+        self.shut: Callable[[str], Awaitable[None]] = unheard  # told of a room that was closed
 
     def keys(self, room: str) -> Keys:
         return keys_of(room, self.shards)
@@ -111,7 +112,16 @@ class Rooms:
             )
         except NoRoom:
             return NO_SUCH_ROOM
+        await self.shut(room)
         return Told(seq, ts)
+
+    async def closed(self, rooms: Sequence[str]) -> set[str]:
+        """Which of these rooms are closed."""
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for room in rooms:
+                pipeline.hget(self.keys(room).info, "state")
+            states = await pipeline.execute() if rooms else []
+        return {room for room, state in zip(rooms, states, strict=True) if state == b"closed"}
 
     async def look(self, room: str) -> View | None:
         at = self.keys(room)
@@ -191,6 +201,10 @@ class Rooms:
                 raise
             await self.recover(room)
         return await call(self.redis, name, names, args)
+
+
+async def unheard(_room: str) -> None:
+    return None
 
 
 def new_epoch() -> str:

@@ -202,9 +202,7 @@ class Filling:
     async def sweep(self) -> None:
         done = MOST_SWEPT
         while done >= MOST_SWEPT:
-            (done,) = await scripts.run(self.redis, [self.nodes[0].sweeping(self.room)])
-            if isinstance(done, Exception):
-                raise done
+            done, _ = await scripts.call(self.redis, *self.nodes[0].sweeping(self.room))
         await self.redis.xtrim(keys.outbox(0), maxlen=0, approximate=False)  # nobody records it here
 
     # -- what is said of it, and what is true --

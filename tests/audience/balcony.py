@@ -43,7 +43,7 @@ class Balcony:
         self.tasks.append(asyncio.ensure_future(work))
 
     def host(self, name: str) -> Guest:
-        return self.scene.guest(name, staff=True)
+        return self.scene.guest(name, staff=True, role=Role.HOST)
 
     def watching(self, name: str) -> Guest:
         """A host who wants to be told."""

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from liveroom.sessions import Connections, Recording, sessions_of
 from liveroom.store import keys, scripts
-from liveroom.store.attendance import EMPTY_MS, Attendance
+from liveroom.store.attendance import EMPTY_MS, FORGOTTEN_MS, Attendance
 from liveroom.store.keys import keys_of
 from liveroom.store.presence import Presence
 from loadtest.audience.store import CLOCK
@@ -144,8 +144,7 @@ class Stage:
         """As `Attendance.sweep` does: where a bell rings."""
         if self.room not in await self.rung(keys.sweeps(0)):
             return 0
-        (done,) = await scripts.run(self.redis, [self.nodes[0][0].sweeping(self.room)])
-        assert not isinstance(done, Exception), done
+        done, _ = await scripts.call(self.redis, *self.nodes[0][0].sweeping(self.room))
         await self.look()
         return int(done)
 
@@ -179,7 +178,8 @@ class Stage:
             for one in self.ever:
                 one.stream = id_ if one.stream == "?" else one.stream
         if self.running and not id_:
-            assert not self.streams[self.running][2:], "a stream that a host began ended by itself"
+            patience = FORGOTTEN_MS if self.streams[self.running][2:] else EMPTY_MS
+            assert int(is_[b"last_end"]) + patience <= self.now, "a stream ended too soon"
             assert not self.here(), "a stream ended while somebody was here"
             self.streams[self.running][1], self.running = int(is_[b"last_end"]), ""
         assert id_ == self.running
@@ -276,4 +276,4 @@ def ms(seconds: float) -> int:
     return round(float(seconds) * 1000)
 
 
-__all__ = ["EMPTY_MS", "EPOCH", "GRACE", "LEASE", "Found", "Stage"]
+__all__ = ["EMPTY_MS", "EPOCH", "FORGOTTEN_MS", "GRACE", "LEASE", "Found", "Stage"]

@@ -120,6 +120,45 @@ def test_two_devices_are_one_viewer(house: House):
     asyncio.run(show())
 
 
+@pytest.mark.parametrize("first", ["viewer", "host"])
+def test_a_host_who_also_watches_is_a_viewer_as_long_as_he_does(house: House, first: str):
+    async def show() -> None:
+        async with opened(house, 1) as ((a,), room), guests(join(a, room, sub="bob")):
+            await report_when(a, room, lambda said: said["sessions"] == 1)
+            second = "host" if first == "viewer" else "viewer"
+            tabs = {role: await join(a, room, role, "boss") for role in (first, second)}
+            await report_when(a, room, lambda said: said["sessions"] == said["online"]["now"] == 2)
+            await tabs["viewer"].leave()
+            said = await report_when(a, room, lambda said: left(said) == 1)
+            assert (said["online"]["now"], said["reasons"]) == (1, {"close": 1})
+            await tabs["host"].leave()
+
+    asyncio.run(show())
+
+
+def test_whoever_watches_beside_his_console_attends_a_stream_from_its_beginning(house: House):
+    async def show() -> None:
+        async with opened(house, 1) as ((a,), room):
+            async with guests(join(a, room, "host", "boss"), join(a, room, sub="boss")) as (host, _):
+                await host.ask("stream.start")
+                await report_when(a, room, lambda said: not said["stream"]["implicit"] and said["sessions"] == 1)
+            said = await report_when(a, room, lambda said: left(said) == 1)
+            assert said["online"]["now"] == 0
+
+    asyncio.run(show())
+
+
+def test_where_a_token_names_the_source_the_page_does_not(house: House):
+    async def show() -> None:
+        async with opened(house, 1) as ((a,), room):
+            coming = [join(a, room, source=f"x{n}", claims={"source": "shop"}) for n in range(11)]
+            async with guests(*coming, *(join(a, room, source="page") for _ in range(10))):
+                said = await report_when(a, room, lambda said: sum(one["n"] for one in said["sources"].values()) == 21)
+                assert {name: one["n"] for name, one in said["sources"].items()} == {"shop": 11, "page": 10}
+
+    asyncio.run(show())
+
+
 def test_a_node_that_did_not_answer_for_a_while_has_its_viewers_still(house: House):
     """Its lease lapsed, nobody left: an outage is nobody's departure."""
 

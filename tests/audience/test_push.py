@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gameplay.play import Role
 from liveroom.audience import POINTS, fewer, thinned
 from tests.audience.balcony import Balcony, Sit, heard, until
 from tests.house import Node, guests, join, make_room, token
@@ -105,6 +106,20 @@ def test_all_his_devices_are_told_and_one_may_go(sit: Sit):
     sit(pushing(show))
 
 
+def test_who_is_no_host_any_more_is_not_told_and_his_tab_as_a_viewer_never(sit: Sit):
+    async def show(balcony: Balcony) -> None:
+        first, second = (balcony.watching(name) for name in ("h1", "h2"))
+        tab = balcony.scene.guest("h1")
+        await two_more(first)
+        first.role = Role.MODERATOR
+        told = len(heard(first))
+        await two_more(second)
+        assert (len(heard(first)), heard(tab)) == (told, [])
+        await until(lambda: balcony.audience.watching == {balcony.room.info.id: {"h2"}})
+
+    sit(pushing(show))
+
+
 def test_where_nobody_who_asked_is_left_nothing_is_kept(sit: Sit):
     async def show(balcony: Balcony) -> None:
         host = balcony.watching("h1")
@@ -124,6 +139,18 @@ def test_where_nobody_has_been_there_is_nothing_to_tell(sit: Sit):
         host = balcony.watching("h1")
         await balcony.push()
         assert host.heard() == []
+
+    sit(show)
+
+
+def test_of_a_room_that_is_watched_for_long_one_report_is_kept(sit: Sit):
+    async def show(balcony: Balcony) -> None:
+        host = balcony.watching("h1")
+        for _ in range(20):
+            await balcony.stage.wait(1_000)
+            await balcony.push()
+        assert len(heard(host)) == 20
+        assert len(balcony.audience.reports.kept) == 1
 
     sit(show)
 

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from liveroom.store import scripts
+from liveroom.store import keys, scripts
 from liveroom.store.keys import keys_of
 from liveroom.store.server import client
-from tests.audience.roll import EMPTY_MS, EPOCH, GRACE, LEASE, Found, Stage
+from tests.audience.roll import EMPTY_MS, EPOCH, FORGOTTEN_MS, GRACE, LEASE, Found, Stage
 from tests.audience.tally import ONE, Stay, cells_of
 
 Play = Callable[[Callable[[Stage], Coroutine[Any, Any, None]]], None]
@@ -52,6 +52,7 @@ acts = st.one_of(
     st.tuples(st.just("wait"), pauses),
     st.tuples(st.just("wait"), pauses),
     st.tuples(st.just("idle")),
+    st.tuples(st.just("night")),
 )
 # (what happens, whether it is told to Redis at once, which nodes tell it twice, whether somebody sweeps)
 steps = st.tuples(acts, st.booleans(), st.sets(places), st.booleans())
@@ -80,7 +81,7 @@ async def act(stage: Stage, what: Any) -> None:
         case _:
             await stage.note()
             for _ in range(3):
-                await stage.wait(EMPTY_MS)
+                await stage.wait(EMPTY_MS if what == ("idle",) else FORGOTTEN_MS)
                 await stage.sweep()
 
 
@@ -136,7 +137,8 @@ def test_cells_are_those_of_the_sessions(play: Play):
         await stage.sweep()
         (stream,) = stage.streams
         cells, viewers = await stage.cells(stream), await stage.distinct(stream)
-        ours = {name: n for name, n in cells.items() if n and name != "sources" and not name.startswith("S:")}
+        of_sources = "sources", "unvouched", "S:"
+        ours = {name: n for name, n in cells.items() if n and not name.startswith(of_sources)}
         assert ours == cells_of(stays)
         assert viewers[""] == 40
 
@@ -330,6 +332,77 @@ def test_who_came_after_his_node_was_last_heard_of_was_here_for_no_time(play: Pl
     play(show)
 
 
+async def watched(stage: Stage, viewer: str) -> list[float]:
+    """As each node says."""
+    return [await node.watched(stage.room, viewer) for node, _ in stage.nodes]
+
+
+def test_how_long_he_watched_is_told_without_his_breaks_wherever_he_is(play: Play):
+    async def show(stage: Stage) -> None:
+        assert await watched(stage, "ann") == [0, 0]
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(4_000)
+        assert await watched(stage, "ann") == [4, 4]
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(GRACE)
+        assert await watched(stage, "ann") == [4, 4]
+        await stage.join("ann", 1)
+        await stage.note()
+        await stage.wait(2_500)
+        assert await watched(stage, "ann") == [6.5, 6.5]
+        await stage.leave("ann", 1)
+        await stage.note()
+        await stage.wait(GRACE + 2_000)
+        await stage.sweep()
+        assert await watched(stage, "ann") == [0, 0]
+
+    play(show)
+
+
+async def minutes(stage: Stage) -> dict[int, int]:
+    """Who took part lightly, by minute of the stream."""
+    await stage.note()
+    (stream,) = stage.streams
+    return {int(name.split(":")[2]): n for name, n in (await stage.cells(stream)).items() if name[:8] == "I:light:"}
+
+
+@pytest.mark.parametrize("wait", [0, 15_000, 30_000, 45_000])
+@pytest.mark.parametrize("nodes", [(0, 0), (0, 1)], ids=["one node", "two nodes"])
+def test_who_takes_part_counts_once_in_each_minute_of_the_stream(play: Play, wait: int, nodes: tuple[int, int]):
+    """Whatever minute it is on the wall."""
+
+    async def show(stage: Stage) -> None:
+        await stage.wait(wait)
+        await stage.start()
+        for second in range(5, 180, 10):
+            await stage.wait(EPOCH + wait + second * 1000 - stage.now)
+            stage.nodes[nodes[second // 10 % 2]][0].acted(stage.room, "ann", "light")
+            await stage.note()
+        assert await minutes(stage) == {0: 1, 1: 1, 2: 1}
+        stage.nodes[0][0].acted(stage.room, "bob", "light")
+        assert await minutes(stage) == {0: 1, 1: 1, 2: 2}
+        (stream,) = stage.streams
+        assert (await stage.distinct(stream))["light"] == 2
+
+    play(show)
+
+
+def test_who_takes_part_all_the_time_is_told_of_a_few_times_a_minute(play: Play):
+    async def show(stage: Stage) -> None:
+        node, told = stage.nodes[0][0], 0
+        await stage.start()
+        for _ in range(600):
+            await stage.wait(100)
+            node.acted(stage.room, "ann", "light")
+            told += len(node.rolls)
+            await node.flush()
+        assert told <= 5
+
+    play(show)
+
+
 # ghosts
 
 
@@ -475,6 +548,152 @@ def test_a_stream_that_began_by_itself_ends_when_nobody_was_here_for_ten_minutes
     play(show)
 
 
+def test_a_stream_that_a_host_forgot_ends_when_nobody_was_here_for_six_hours(play: Play):
+    """A break is none; the room is told until it was."""
+
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        told: list[str] = []
+
+        async def forgotten(_: str, stream: str) -> None:
+            told.append(stream)
+            if len(told) == 1:
+                raise TimeoutError
+
+        node.forgotten = forgotten
+        await stage.start()
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(5_000)
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(GRACE + 2_000)
+        await stage.sweep()
+        await stage.wait(FORGOTTEN_MS - 1)
+        await stage.sweep()
+        assert (await node.stream(stage.room)).end == 0  # type: ignore[union-attr]
+        await stage.wait(1)
+        assert stage.room in await stage.rung(keys.sweeps(0))
+        with pytest.raises(TimeoutError):
+            await node.sweep_rooms([stage.room])
+        await stage.look()
+        ended = await node.stream(stage.room)
+        assert ended is not None
+        assert (ended.title, ended.end) == ("Evening", EPOCH + 7_000 + GRACE)
+        for _ in range(2):
+            await stage.wait(5_000)
+            if stage.room in await stage.rung(keys.sweeps(0)):
+                await node.sweep_rooms([stage.room])
+        assert told == [ended.id] * 2
+        assert await stage.told() == stage.known()
+        assert await stage.redis.ttl(keys_of(stage.room, 1).cells(ended.id)) > 0
+
+    play(show)
+
+
+def test_the_stream_of_a_closed_room_ends_and_nobody_who_is_here_has_left(play: Play):
+    async def show(stage: Stage) -> None:
+        await stage.start()
+        for viewer in ("ann", "bob", "cem"):
+            await stage.join(viewer, 0)
+        await stage.wait(3_000)
+        await stage.leave("ann", 0)
+        await stage.wait(GRACE + 2_000)
+        await stage.leave("bob", 0)
+        await stage.note()
+        await stage.wait(2_000)
+        await stage.nodes[0][0].close(stage.room)
+        closed, stage.running = stage.now - EPOCH, ""
+        await stage.leave("cem", 0, "stream_end")
+        await stage.note()
+        (told,) = (await stage.told()).values()
+        assert told == [
+            Found("ann", EPOCH, EPOCH + 3_000, True, 3_000),
+            Found("bob", EPOCH, EPOCH + closed - 2_000, False, closed - 2_000),
+            Found("cem", EPOCH, EPOCH + closed, False, closed),
+        ]
+        ended = await stage.nodes[0][0].stream(stage.room)
+        assert ended is not None
+        assert ended.end == EPOCH + closed
+        at = keys_of(stage.room, 1)
+        assert min([await stage.redis.ttl(key) for key in (at.stream, at.cells(ended.id), at.visitors(ended.id))]) > 0
+
+    play(show)
+
+
+def test_what_the_crowd_left_in_a_closed_room_is_kept_for_a_day_and_how_many_likes_for_good(play: Play):
+    async def show(stage: Stage) -> None:
+        at = keys_of(stage.room, 1)
+        await stage.redis.lpush(at.chat, "hello")
+        for key in (at.likers, at.commenters, at.likes):
+            await stage.redis.hset(key, "ann", 1)
+        await stage.nodes[0][0].close(stage.room)
+        kept = [await stage.redis.ttl(key) for key in (at.chat, at.likers, at.commenters, at.likes)]
+        assert kept == [pytest.approx(24 * 3600, abs=60)] * 3 + [-1]
+
+    play(show)
+
+
+def test_in_a_closed_room_no_stream_begins(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        await node.close(stage.room)
+        await stage.wait(1)
+        node.came(stage.room, "ann", "")
+        await node.flush()
+        assert await node.turn_stream(stage.room, "s1", "Evening", "host", stage.now) == [3]
+        assert await node.stream(stage.room) is None
+        assert await stage.redis.hlen(keys_of(stage.room, 1).sessions) == 0
+
+    play(show)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["by a host", "by itself"])
+def test_what_was_closed_while_its_node_died_is_noticed_within_a_minute(play: Play, begun: bool):
+    """Nobody comes or goes, so nothing else is due."""
+
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+
+        async def closed(rooms: Sequence[str]) -> set[str]:
+            return set(rooms)
+
+        if begun:
+            await stage.start()
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.sweep()
+        await stage.wait(60_000)
+        assert stage.room in await stage.rung(keys.sweeps(0))
+        node.closed = closed
+        await node.sweep_rooms([stage.room])
+        (told,) = (await stage.told()).values()
+        assert told == [Found("ann", EPOCH, EPOCH + 60_000, False, 60_000)]
+        assert (await node.stream(stage.room)).end == EPOCH + 60_000  # type: ignore[union-attr]
+
+    play(show)
+
+
+def test_whether_rooms_are_closed_may_stay_unknown(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+
+        async def closed(_: Sequence[str]) -> set[str]:
+            raise ConnectionError
+
+        node.closed = closed
+        await stage.join("ann", 0)
+        await stage.note()
+        await stage.wait(5_000)
+        await stage.leave("ann", 0)
+        await stage.note()
+        await stage.wait(2 * GRACE)
+        await node.sweep_rooms([stage.room])
+        assert [len(those) for those in (await stage.told()).values()] == [1]
+
+    play(show)
+
+
 def test_who_came_is_told_of_a_stream_that_is_over_by_its_name(play: Play):
     """A host stopped it: it did not begin by itself, and has its title."""
 
@@ -498,6 +717,27 @@ def test_more_than_the_first_eleven_sources_are_others(play: Play):
         cells = await stage.cells(stream)
         counted = {name.split(":")[1]: n // ONE for name, n in cells.items() if name.startswith("O:")}
         assert counted == {**{f"source{n}": 1 for n in range(11)}, "source0": 2, "other": 2}
+
+    play(show)
+
+
+def test_made_up_sources_take_no_place_of_those_that_tokens_name(play: Play):
+    async def show(stage: Stage) -> None:
+        node = stage.nodes[0][0]
+        for n in range(14):
+            node.came(stage.room, f"liar{n}", f"x{n}")
+        node.came(stage.room, "ann", "")
+        for n in range(13):
+            node.came(stage.room, f"v{n}", f"shop{n}", vouched=True)
+        node.came(stage.room, "bob", "x3", vouched=True)
+        node.came(stage.room, "cem", "shop3")
+        await node.flush()
+        found = await node.stream(stage.room)
+        assert found is not None
+        cells = await stage.cells(found.id)
+        counted = {name.split(":")[1]: n // ONE for name, n in cells.items() if name.startswith("O:")}
+        kept = {f"{name}{n}": 1 for name, most in (("x", 11), ("shop", 10)) for n in range(most)}
+        assert counted == {**kept, "direct": 1, "x3": 2, "shop3": 2, "other": 3 + 3}
 
     play(show)
 

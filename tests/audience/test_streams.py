@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.audience.watching import ask, open_node
-from tests.house import Guest, House, Node, Plant, guests, join, make_room, token
+from tests.audience.watching import ask, open_node, report_when
+from tests.house import Guest, House, Node, Plant, guests, join, make_room, retried, token
 
 MISMATCH = "IDEMPOTENCY_MISMATCH"
 
@@ -28,7 +29,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
 async def told(host: Guest) -> list[tuple[str, str]]:
     """Which streams the room was told of, up to now."""
     text = f"mark {len(host.heard)}"
-    await host.ask("room.notice", text=text)
+    await retried(lambda: host.ask("room.notice", text=text))
     await host.hear("room.notice", text=text)
     return [(m["t"], m["id"]) for m in host.heard if m["t"] in ("stream.started", "stream.stopped")]
 
@@ -132,8 +133,69 @@ def test_what_a_node_began_and_could_not_tell_is_told_when_it_is_sent_again(plan
             await host.closing()
             assert mark.exists()
             assert await told(again) == []
-            begun = await again.ask("stream.start", title="dies", idem="k")
+            ask = lambda: again.ask("stream.start", title="dies", idem="k")  # noqa: E731
+            begun = await retried(ask)
             assert await told(again) == [("stream.started", begun["id"])]
-            assert (await again.ask("stream.start", title="dies", idem="k"))["id"] == begun["id"]
+            assert (await retried(ask))["id"] == begun["id"]
+
+    asyncio.run(show())
+
+
+def test_a_room_that_is_closed_ends_its_stream_and_whoever_was_here_has_not_left(pair: list[Node]):
+    async def show() -> None:
+        here, there = pair
+        room = make_room(here)
+        people = join(here, room, "host", "h"), join(there, room, sub="ann"), join(here, room, sub="bob")
+        async with guests(*people) as (host, ann, _):
+            assert (await host.ask("stream.start", title="Evening"))["t"] == "ok"
+            await report_when(here, room, lambda said: said["online"]["now"] == 2)
+            await close(there, room)
+            assert not (await of_now(here, room))["live"]
+            await ann.closing()
+            assert [m["t"] for m in ann.heard if m["t"].startswith("stream.")] == ["stream.started"]
+            said = await report_when(here, room, lambda said: said["watch"]["total"] > 0)
+            assert (said["sessions"], said["reasons"], said["stay"]["curve"]) == (2, {}, [])
+            assert said["online"]["now"] == 0
+
+    asyncio.run(show())
+
+
+async def close(node: Node, room: str) -> None:
+    assert (await asyncio.to_thread(node.http, "POST", f"/v1/rooms/{room}/close", {}, token(room, "host")))[0] == 200
+
+
+def test_where_the_node_that_closes_a_room_dies_another_ends_its_stream(plant: Plant):
+    house: House = plant(
+        ("liveroom/audience.py", "await self.attendance.close(room)", "__import__('os').abort()"),
+        ("liveroom/store/lua/_attend.lua", "local LOOK_MS = 60000", "local LOOK_MS = 500"),
+    )
+
+    async def show() -> None:
+        here, there = await asyncio.to_thread(open_node, house), await asyncio.to_thread(open_node, house)
+        room = make_room(there)
+        async with guests(join(there, room, "host", "h"), join(there, room, sub="ann")) as (host, _):
+            await host.ask("stream.start")
+            await report_when(there, room, lambda said: said["online"]["now"] == 1)
+            with pytest.raises((OSError, HTTPException)):
+                await close(here, room)
+            said = await report_when(there, room, lambda said: not said["stream"]["live"])
+            assert (said["sessions"], said["reasons"]) == (1, {})
+
+    asyncio.run(show())
+
+
+def test_the_room_hears_once_that_a_forgotten_stream_is_over(plant: Plant):
+    house: House = plant(("liveroom/store/attendance.py", "FORGOTTEN_MS = 6 * 3600 * 1000", "FORGOTTEN_MS = 500"))
+
+    async def show() -> None:
+        nodes = [await asyncio.to_thread(open_node, house) for _ in range(2)]
+        room = make_room(nodes[0])
+        async with guests(join(nodes[0], room, "host", "h")) as (host,):
+            begun = await host.ask("stream.start", title="Evening")
+            await host.hear("stream.stopped", id=begun["id"])
+            await asyncio.sleep(3)
+            assert [what for what, _ in await told(host)] == ["stream.started", "stream.stopped"]
+            assert not (await of_now(nodes[1], room))["live"]
+            assert (await host.ask("stream.stop"))["code"] == "NO_STREAM"
 
     asyncio.run(show())

@@ -65,8 +65,8 @@ def test_the_noticing_time_as_the_end_is_noticed() -> None:
 class Doubling(Attendance):
     """Counts two devices as two viewers."""
 
-    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None) -> None:
-        super().came(room, f"{viewer}@{self.node}", source, at_ms)
+    def came(self, room: str, viewer: str, source: str, at_ms: float | None = None, *, vouched: bool = False) -> None:
+        super().came(room, f"{viewer}@{self.node}", source, at_ms, vouched=vouched)
 
     def left(self, room: str, viewer: str, why: str, ago_s: float, rtt_ms: float) -> None:
         super().left(room, f"{viewer}@{self.node}", why, ago_s, rtt_ms)

@@ -618,3 +618,35 @@ def test_a_comment_that_is_sent_again_counts_once(pair: Pair) -> None:
         assert (await everywhere(on, "count.closed", id_))["times"] == 1
 
     shown(pair, show, "ann")
+
+
+# --- who watched ---
+
+
+@pytest.mark.parametrize("talks", [False, True], ids=["silent", "talking"])
+def test_how_long_somebody_watched_outlasts_a_break_and_leaves_it_out(pair: Pair, talks: bool) -> None:
+    """Whatever he did before, and on whichever node he is back."""
+
+    async def show() -> None:
+        on = await Show(pair).begin()
+        try:
+            asks = {"all_of": [{"watched_seconds": 5}]}
+            opened = await on.host.ask("lottery.open", prize="cup", winners=1, seconds=300, eligible=asks)
+            came = asyncio.get_running_loop().time()
+            async with newcomer(on, 0, "ann") as ann:
+                if talks:
+                    await ann.say("hello")
+                await asyncio.sleep(2)
+            await asyncio.sleep(3.5)
+            for node in (0, 1):
+                async with newcomer(on, node, "ann") as ann:
+                    no = await ann.ask("lottery.enter", id=opened["id"])
+                    assert asyncio.get_running_loop().time() - came > 5  # he came, and was away
+                    assert (no["code"], no["params"]["missing"]) == ("NOT_ELIGIBLE", asks["all_of"])
+            async with newcomer(on, 1, "ann") as ann:
+                await asyncio.sleep(3.2)
+                assert (await ann.ask("lottery.enter", id=opened["id"]))["t"] == "ok"
+        finally:
+            await on.leave()
+
+    asyncio.run(show())

@@ -12,7 +12,7 @@ PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_s
 
 
 def all_of(at: Keys) -> list[str]:
-    named = [at.meta, at.info, at.log, at.board, at.channel, at.crowd, at.chat, at.likes, at.likers, at.like_seconds]
+    named = [at.meta, at.info, at.log, at.board, at.channel, at.crowd, at.chat, at.likes, at.likers]
     return [*named, at.seats, at.here("n1"), at.once("u1", "k1")]
 
 
@@ -25,7 +25,7 @@ def test_the_names_of_a_room():
     assert all_of(Keys(7, "demo")) == [
         *("{07}:r:demo:meta", "{07}:r:demo:info", "{07}:r:demo:log", "{07}:r:demo:board", "{07}:r:demo:told"),
         *("{07}:r:demo:crowd", "{07}:r:demo:chat", "{07}:r:demo:likes", "{07}:r:demo:likers"),
-        *("{07}:r:demo:like_seconds", "{07}:r:demo:seats", "{07}:r:demo:here:n1", "{07}:r:demo:once:2:u1:k1"),
+        *("{07}:r:demo:seats", "{07}:r:demo:here:n1", "{07}:r:demo:once:2:u1:k1"),
     ]
 
 

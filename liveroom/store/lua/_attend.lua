@@ -4,8 +4,14 @@ local SOURCES, COHORT_MS, LAST_CELL = 11, 300000, 11219
 -- Cells lie side by side, so many in one field: of each how many it counts, and by how many ms those lie behind its start.
 local CHUNK, CELL, CELL_BYTES = 32, ">I4I8", 12
 local BLANK = string.rep("\0", CELL_BYTES * CHUNK)
+-- Who took part in a minute is known for so long: word of it may be late.
+local ACTED_SECONDS = 180
 -- Who came back within the grace may be told of so much later.
 local LATE_MS = 1000
+-- A stream that runs is looked at so often, whatever happens: its room may be closed, or empty for long.
+local LOOK_MS = 60000
+-- And one that was forgotten is named so often until the room was told of its end.
+local UNTOLD_MS = 2000
 
 -- The cell of a stay, as ``cells.py`` has them, and the ms by which it lies behind the cell's start.
 local function cell_of(ms)
@@ -20,15 +26,16 @@ end
 
 -- `at`: keys by name; `about`: {room, now, grace, fact, stream}, of which `stream` names one that begins by itself.
 local function open_roll(at, about)
-    local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end")
+    local is = redis.call("HMGET", at.stream, "id", "start", "last", "last_end", "closed")
     return { at = at, about = about, now = about.now, id = is[1] or nil, start = tonumber(is[2] or "0"),
-        last = is[3] or nil, last_end = tonumber(is[4] or "0"), facts = {}, counts = {}, cells = {} }
+        last = is[3] or nil, last_end = tonumber(is[4] or "0"), closed = is[5] and true, facts = {}, counts = {},
+        cells = {} }
 end
 
 local function begin_stream(roll, id, start, title, by)
     roll.id, roll.start = id, start
     redis.call("HSET", roll.at.stream, "id", id, "start", start, "title", title, "by", by)
-    redis.call("HDEL", roll.at.stream, "empty")
+    redis.call("HDEL", roll.at.stream, "empty", "untold")
 end
 
 -- No session outlives its stream: those that are open then are finished as who stayed to its end.
@@ -101,16 +108,18 @@ local function tenth(start, ms)
     return math.max(0, math.floor((ms - start) / 10000))
 end
 
--- The first few sources of viewers have curves of their own.
-local function cohort_of(roll, source)
+-- The first few sources of viewers have curves of their own: of those that tokens name, and, beside them so that what is
+-- made up takes no place of theirs, of those that only pages name.
+local function cohort_of(roll, source, vouched)
     local named, cells = source == "" and "direct" or source, roll.at.cells .. roll.id
+    local many = (vouched or source == "") and "sources" or "unvouched"
     if redis.call("HEXISTS", cells, "S:" .. named) == 1 then
         return named
-    elseif redis.call("HINCRBY", cells, "sources", 1) <= SOURCES then
+    elseif redis.call("HINCRBY", cells, many, 1) <= SOURCES then
         redis.call("HSET", cells, "S:" .. named, 1)
         return named
     end
-    redis.call("HINCRBY", cells, "sources", -1)
+    redis.call("HINCRBY", cells, many, -1)
     return "other"
 end
 
@@ -178,12 +187,12 @@ local function finish_old(roll, viewer, session)
     finish(roll, viewer, session, left and 1 or 0, math.min(ends, session.ends))
 end
 
-local function set_out(roll, viewer, source, came)
+local function set_out(roll, viewer, source, vouched, came)
     if not roll.id then
         begin_stream(roll, roll.about.stream, came, "", "")
     end
     redis.call("HDEL", roll.at.stream, "empty")
-    local cohort, start = cohort_of(roll, source), math.max(came, roll.start)
+    local cohort, start = cohort_of(roll, source, vouched), math.max(came, roll.start)
     local session = { stream = roll.id, origin = roll.start, start = start, source = cohort, since = start, watch = 0,
         bucket = tenth(roll.start, start), ends = start, why = "", nodes = {}, rtt = 0 }
     count_here(roll, session, 1, "O")
@@ -194,7 +203,7 @@ local function set_out(roll, viewer, source, came)
 end
 
 -- He sits down on a node; within the grace it is the session that he left.
-local function join(roll, viewer, node, source, came)
+local function join(roll, viewer, node, source, vouched, came)
     local session, fresh = session_of(roll, viewer), false
     if session and session.stream ~= roll.id then
         finish_old(roll, viewer, session)
@@ -203,11 +212,11 @@ local function join(roll, viewer, node, source, came)
         finish(roll, viewer, session, 1, session.ends)
         session = nil
     end
-    if not session and not roll.id and came < roll.last_end then
-        return -- word of it comes behind the end of the stream: that begins no other
+    if not session and not roll.id and (came < roll.last_end or roll.closed) then
+        return -- word of it comes behind the end of the stream, or the room is closed: that begins no other
     end
     if not session then
-        session, fresh = set_out(roll, viewer, source, came), true
+        session, fresh = set_out(roll, viewer, source, vouched, came), true
     end
     for _, one in ipairs(session.nodes) do
         if one == node then
@@ -262,11 +271,17 @@ local function leave(roll, viewer, node, heard, why, rtt)
     keep(roll, viewer, session)
 end
 
--- He took part.
+-- He took part; within a minute of the stream he counts once, on whichever nodes he did.
 local function act(roll, viewer, deed, when)
-    if roll.id then
+    if not roll.id then
+        return
+    end
+    local minute = math.max(0, math.floor((when - roll.start) / 60000))
+    local found = roll.at.viewers .. roll.id .. ":" .. deed .. ":" .. minute
+    if redis.call("SADD", found, viewer) == 1 then
+        redis.call("EXPIRE", found, ACTED_SECONDS)
         redis.call("PFADD", roll.at.viewers .. roll.id .. ":" .. deed, viewer)
-        count(roll, roll.id, "I:" .. deed .. ":" .. math.max(0, math.floor((when - roll.start) / 60000)), 1)
+        count(roll, roll.id, "I:" .. deed .. ":" .. minute, 1)
     end
 end
 
@@ -285,17 +300,22 @@ local function sweep(roll, most)
 end
 
 -- Hand what is over to the ledger, and say when to look again: when somebody's grace is over, or at once while there
--- are sessions of a stream that ended.
-local function close_roll(roll, again)
+-- are sessions of a stream that ended; and not later than at `look` while a stream runs.
+local function close_roll(roll, again, look)
     write_counts(roll)
     if #roll.facts > 0 then
         redis.call("XADD", roll.at.outbox, "*", "id", roll.about.fact, "room", roll.about.room, "what", "sessions",
             "sessions", "[" .. table.concat(roll.facts, ",") .. "]")
     end
-    again = again or redis.call("HEXISTS", roll.at.stream, "ending") == 1
-    local first = redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")
-    if again or first[2] then
-        redis.call("ZADD", roll.at.bells, again and roll.now or first[2], roll.about.room)
+    local is = redis.call("HMGET", roll.at.stream, "ending", "untold")
+    local due = tonumber(redis.call("ZRANGE", roll.at.pending, 0, 0, "WITHSCORES")[2] or "inf")
+    if again or is[1] then
+        due = roll.now
+    elseif roll.id or is[2] then
+        due = math.min(due, roll.now + (is[2] and UNTOLD_MS or LOOK_MS), look or math.huge)
+    end
+    if due < math.huge then
+        redis.call("ZADD", roll.at.bells, due, roll.about.room)
     else
         redis.call("ZREM", roll.at.bells, roll.about.room)
     end

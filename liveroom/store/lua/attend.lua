@@ -16,12 +16,13 @@
 -- ARGV[4]  grace in ms
 -- ARGV[5]  id of the fact, and of a stream that begins by itself
 -- ARGV[6]  JSON: a list with five for each: "join", "leave" or "act", viewer, when (clock time of the server in ms), his
---          source, why he left or how he took part, RTT in ms
+--          source, why he left or how he took part, of a join 1 if his token names the source, of a leave the RTT in ms
 --
--- returns  the id of the stream that runs, or "": also where this batch was counted before
+-- returns  {the id of the stream that runs, or "", when it began}: also where this batch was counted before
 
 if tonumber(redis.call("HGET", KEYS[8], ARGV[2]) or "0") >= tonumber(ARGV[3]) then
-    return redis.call("HGET", KEYS[3], "id") or ""
+    local is = redis.call("HMGET", KEYS[3], "id", "start")
+    return { is[1] or "", tonumber(is[2] or "0") }
 end
 redis.call("HSET", KEYS[8], ARGV[2], ARGV[3])
 redis.call("EXPIRE", KEYS[8], 3600) -- a batch is not sent again for so long
@@ -30,15 +31,15 @@ local roll = open_roll({ sessions = KEYS[1], pending = KEYS[2], stream = KEYS[3]
     cells = KEYS[6], viewers = KEYS[7] }, { room = ARGV[1], now = now, grace = tonumber(ARGV[4]), fact = ARGV[5],
     stream = "s_" .. ARGV[5] })
 for _, row in ipairs(cjson.decode(ARGV[6])) do
-    local what, viewer, when, word, rtt = unpack(row)
+    local what, viewer, when, word, number = unpack(row)
     when = math.min(when, now)
     if what == "join" then
-        join(roll, viewer, ARGV[2], word, when)
+        join(roll, viewer, ARGV[2], word, number == 1, when)
     elseif what == "act" then
         act(roll, viewer, word, when)
     else
-        leave(roll, viewer, ARGV[2], when, word, rtt)
+        leave(roll, viewer, ARGV[2], when, word, number)
     end
 end
 close_roll(roll, false)
-return roll.id or ""
+return { roll.id or "", roll.start }

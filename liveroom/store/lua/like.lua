@@ -1,8 +1,7 @@
 -- Count one flush of a node's likes, once, and tell the room's total.
 --
--- KEYS[1]  likes    hash: total, ver, n:<node>
--- KEYS[2]  likers   hash: likes by viewer
--- KEYS[3]  seconds  hash: likes by second
+-- KEYS[1]  likes   hash: total, ver, n:<node>
+-- KEYS[2]  likers  hash: likes by viewer
 -- ARGV[1]  node
 -- ARGV[2]  number of this flush; one that is not greater than the node's last was counted before
 -- ARGV[3]  crowd channel
@@ -18,7 +17,6 @@ if tonumber(ARGV[2]) > last then
         sum = sum + tonumber(ARGV[i + 1])
     end
     redis.call("HSET", KEYS[1], "n:" .. ARGV[1], ARGV[2])
-    redis.call("HINCRBY", KEYS[3], redis.call("TIME")[1], sum)
     local total = redis.call("HINCRBY", KEYS[1], "total", sum)
     redis.call("HSETNX", KEYS[1], "ver", redis.call("TIME")[1] * 1000) -- rises also when the server forgot it
     local ver = redis.call("HINCRBY", KEYS[1], "ver", 1)

@@ -2,7 +2,7 @@
 --
 -- uses  fence, attend
 --
--- KEYS[1]  stream  hash: id, start, title, by; last, last_end, last_start; began_by, ended_by
+-- KEYS[1]  stream  hash: id, start, title, by; last, last_end, last_start; began_by, ended_by, closed
 -- KEYS[2]  bells   sorted set: rooms by when they are to be swept
 -- ARGV[1]  room
 -- ARGV[2]  id of a stream that begins, or empty
@@ -11,10 +11,11 @@
 -- ARGV[5]  when, clock time of the server in ms
 -- ARGV[6]  what is said again when this is sent again, or empty
 --
--- returns  {0, id, when} done, {1, id, when it began} one that was begun by somebody runs, {2} none runs
+-- returns  {0, id, when} done, {1, id, when it began} one that was begun by somebody runs, {2} none runs,
+--          {3} none begins any more: the room is closed
 
 local now = math.min(tonumber(ARGV[5]), server_ms())
-local is = redis.call("HMGET", KEYS[1], "id", "start", "by")
+local is = redis.call("HMGET", KEYS[1], "id", "start", "by", "closed")
 local running = is[1] and is[3] ~= ""
 local word = ARGV[2] ~= "" and "began_by" or "ended_by"
 if ARGV[6] ~= "" and redis.call("HGET", KEYS[1], word) == ARGV[6] then
@@ -24,6 +25,8 @@ if ARGV[2] ~= "" and running then
     return { 1, is[1], tonumber(is[2]) }
 elseif ARGV[2] == "" and not is[1] then
     return { 2 }
+elseif ARGV[2] ~= "" and is[4] then
+    return { 3 }
 end
 local roll = open_roll({ stream = KEYS[1] }, { now = now })
 end_stream(roll, now)
