@@ -15,6 +15,8 @@ MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
 
+TOO_LONG = Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
+
 
 class NotEntered(Struct, frozen=True):
     """The round that the comment would have entered, and why it did not."""
@@ -106,12 +108,12 @@ class Said(Struct, gc=False):
 
 
 def too_much(text: str) -> Refusal | None:
-    """Judge the length of a cleaned text."""
+    """Judge the length of a cleaned text; what costs more than counting comes last, for it may be a whole frame."""
+    if len(text) > MOST_CODE_POINTS:
+        return TOO_LONG
     if not folded(text):
         return Refusal(Code.TEXT_EMPTY, message="the text is empty")
-    if len(text) > MOST_CODE_POINTS or graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS:
-        return Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
-    return None
+    return TOO_LONG if graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS else None
 
 
 def repeats(said: dict[str, Said], text: str, now: float, within_ms: float) -> bool:

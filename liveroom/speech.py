@@ -78,11 +78,13 @@ class Speech:
         """A comment that is an entry too is counted first, and counts even if nobody is shown it."""
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
+        if not actor.staff and (wait := actor.person.owes(OTHER.shared(actor.person.homes), asked.at / 1000)):
+            return asked.refused(too_fast(wait))
         text = shown(command.text)
         if refusal := too_much(text):
-            return asked.refused(refusal)
+            return self.refuse(asked, refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
-            return asked.refused(muted(mute))
+            return self.refuse(asked, muted(mute))
         again = resent(actor.person, command, text, asked.at)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
@@ -177,10 +179,19 @@ class Speech:
         self.spawn(self.remember(asked, outcome.fields, new))
         return None
 
+    def refuse(self, asked: Asked, refusal: Refusal) -> None:
+        """A comment that is refused is a command like any other; who may give no more of these is not read for a while.
+
+        Whoever is read no more loses no entry by it: an entry is such a command too.
+        """
+        if wait := self.too_many(asked):
+            asked.actor.person.unpaid = True
+        asked.refused(wait or refusal)
+
     def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
         """Not shown; but what it entered, it entered."""
         if not outcome.entered:
-            return asked.refused(refusal)
+            return self.refuse(asked, refusal)
         fields = {**outcome.fields, "shown": False, "why": refusal.code}
         if asked.command.idem is UNSET:
             return asked.done(fields)
@@ -209,8 +220,10 @@ class Speech:
     def too_many(self, asked: Asked) -> Refusal | None:
         """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
         person = asked.actor.person
+        if asked.actor.staff:
+            return None
         wait = person.act(OTHER.shared(person.homes), asked.at / 1000)
-        return too_fast(wait) if wait and not asked.actor.staff else None
+        return too_fast(wait) if wait else None
 
     def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
         """An entry that may be sent again, while this one is under way or later, here or elsewhere."""

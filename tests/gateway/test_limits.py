@@ -83,6 +83,22 @@ def test_only_accepted_comments_spend(node: Node):
         assert said == ["ok", "DUPLICATE", "TEXT_EMPTY", "TEXT_TOO_LONG", "DUPLICATE", "ok", "ok", "RATE_LIMITED"]
 
 
+def test_refused_comments_are_thirty_at_once_and_then_nothing_is_read_for_a_moment(node: Node):
+    with seated(node, make_room(node)) as wire:
+        said = codes(wire, *saying(*["x" * 101] * 45), *saying("fine"))
+        assert 30 <= said.count("TEXT_TOO_LONG") <= 33
+        assert set(said) == {"TEXT_TOO_LONG", "RATE_LIMITED"}
+        assert said[-1] == "RATE_LIMITED"
+        time.sleep(0.15)
+        assert codes(wire, *saying("fine")) == ["ok"]
+        assert codes(wire, *saying(*["x" * 101] * 40), {"t": "time.ping", "c0": 1})[-1] == "RATE_LIMITED"
+
+
+def test_the_staff_pay_for_no_refused_comment(node: Node):
+    with seated(node, make_room(node), "host") as wire:
+        assert set(codes(wire, *saying(*[""] * 45))) == {"TEXT_EMPTY"}
+
+
 def test_more_sockets_are_not_more_comments(node: Node):
     room = make_room(node)
     with contextlib.ExitStack() as stack:
