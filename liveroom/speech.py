@@ -159,7 +159,7 @@ class Speech:
     ) -> Callable[[CommentSaid | Refusal], None]:
         def answer(result: CommentSaid | Refusal) -> None:
             if isinstance(result, Refusal):
-                if result is TRY_LATER and not again:
+                if not again:
                     take_back(asked)
                 self.unshown(asked, result, outcome)
             else:

@@ -295,8 +295,11 @@ def settle(blob: Blob, answer: Any) -> None:
     for number, comment in enumerate(blob.shown + blob.hidden):
         said = as_said(next(kept)) if comment.once else Said(comment.id, comment.more)
         comment.answer(said or MISMATCH)
-        if said and said.id == comment.id and number < len(blob.shown):
-            blob.out.unsaved.append(comment.body)
+        if number < len(blob.shown):
+            if said and said.id == comment.id:
+                blob.out.unsaved.append(comment.body)
+            elif blob.out.places and not comment.staff:
+                blob.out.places.spend(-1)  # nobody was shown it: its place is another's
 
 
 def as_said(kept: bytes) -> Said | None:

@@ -205,6 +205,38 @@ def test_comments_over_the_budget_are_sampled_for_all_alike(node: Node):
         assert sum(one["total"] - one["shown"] for one in sampled) == 120 - len(seen[0])
 
 
+def test_a_comment_whose_key_is_another_ones_was_not_said(node: Node):
+    room = make_room(node)
+    with seated(node, room) as wire, seated(node, room, "host") as host:
+        assert codes(wire, *saying("first", idem="a")) == ["ok"]
+        assert codes(wire, *saying("second", idem="a")) == ["IDEMPOTENCY_MISMATCH"]
+        assert codes(wire, *saying("second", idem="b"), *saying("third")) == ["ok", "ok"]
+        assert codes(wire, *saying("fourth")) == ["RATE_LIMITED"]
+        host.send(say({"t": "chat.settings", "mode": "slow", "slow_seconds": 2}))
+        wire.hear("chat.settings")
+        time.sleep(2)
+        assert codes(wire, *saying("fifth", idem="a")) == ["IDEMPOTENCY_MISMATCH"]
+        assert codes(wire, *saying("fifth", idem="c")) == ["ok"]
+
+
+def test_comments_whose_key_is_another_ones_take_no_place_and_cost_commands(node: Node):
+    room = make_room(node)
+    with contextlib.ExitStack() as stack:
+        names = [f"v{n}" for n in range(10)]
+        crowd = [stack.enter_context(seated(node, room, sub=name)) for name in names]
+        watcher = stack.enter_context(seated(node, room, "host"))
+        spammer = stack.enter_context(seated(node, room, sub="spammer"))
+        assert codes(spammer, *saying("buy", idem="a")) == ["ok"]
+        said = [code for n in range(45) for code in codes(spammer, *saying(f"buy {n}", idem="a"))]
+        assert 30 <= said.count("IDEMPOTENCY_MISMATCH") < 45
+        assert set(said) == {"IDEMPOTENCY_MISMATCH", "RATE_LIMITED"}
+        for wire in crowd:
+            wire.send(*(say({"t": "chat.say", "text": f"text {n}", "cid": n}) for n in range(2)))
+        time.sleep(0.5)
+        watcher.lives()
+        assert sum(one["t"] == "chat.message" and one["from"] in names for one in watcher.heard) == 20
+
+
 # --- on two nodes ---
 
 
