@@ -204,14 +204,15 @@ class Door:
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
-            behind = self.hub.since(room, seq)
-            shown = snapshot(room, part.rounds, part.told(room.epoch, seq), self.hub.now_ms())
+            behind, letters = self.hub.since(room, seq), letters_of(room, part, seq)
+            shown = snapshot(room, part.rounds, letters, self.hub.now_ms())
             welcome = self.welcome(room, joiner, seq, shown)
         else:
             assert joiner.resume is not None
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
             seq, read = room.flushed, min(read, joiner.resume.seq)
-            behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
+            letters = letters_of(room, part, seq)
+            behind = [*(event.body for event in missed), *letters]
         frames = framed([welcome], joiner.codec) + (framed(behind, joiner.codec) if behind else b"")
         if not joiner.transport.is_closing():
             joiner.transport.write(frames)
@@ -223,7 +224,7 @@ class Door:
             person.hidden = False
             self.attendance.came(room.info.id, joiner.viewer, joiner.source)
         if not joiner.staff:
-            self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
+            self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, letters))
         if part.mail < room.mail:
             self.spawn(self.feed.postman.tell_missed(room, joiner.viewer, part.mail, room.mail))
         joiner.enter(room, person, len(frames))
@@ -269,3 +270,8 @@ class Door:
             ours += person.seats
         for seat in [seat for seat in ours if device and seat.device == device]:
             seat.gone(Close.REPLACED, "this device came again")
+
+
+def letters_of(room: Room, part: Mine, seq: int) -> list[bytes]:
+    """The letters that one may see who knows all up to there; not those that quote what was deleted."""
+    return [one for one in part.told(room.epoch, seq) if not room.erased.hides_letter(one)]

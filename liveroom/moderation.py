@@ -6,9 +6,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from redis.exceptions import RedisError
 
+from gameplay.danmaku import Message
 from gameplay.moderation import (
     EITHER,
     NO_SUCH_COMMENT,
@@ -31,10 +32,12 @@ from gameplay.play import Command, Refusal, Role
 from gameplay.text import shown
 from gameplay.wordlist import room_words
 from liveroom.asked import Asked, Done, fields, later, order_of
-from liveroom.comments import find, read_head
-from liveroom.ids import Ids
+from liveroom.comments import find, read_head, read_mention
+from liveroom.ids import Ids, time_of
+from liveroom.protocol import encode
 from liveroom.room import Room
 from liveroom.store.chat import Chat
+from liveroom.store.inboxes import Inboxes, letter_of
 from liveroom.store.orders import Order, answered
 from liveroom.store.questions import Questions
 from liveroom.store.reports import Reports
@@ -50,6 +53,7 @@ class Moderation:
         chat: Chat,
         reports: Reports,
         questions: Questions,
+        inboxes: Inboxes,
         ids: Ids,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -57,6 +61,7 @@ class Moderation:
         self.chat = chat
         self.reports = reports
         self.questions = questions
+        self.inboxes = inboxes
         self.ids = ids
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
@@ -110,6 +115,7 @@ class Moderation:
                 await self.chat.forget(asked.room)
                 await self.reports.forget(asked.room.info.id, asked.room.erased)
                 viewers = () if command.viewer is UNSET else (command.viewer,)
+                await self.inboxes.erase(asked.room.info.id, command.ids or (), command.viewer or "")
                 await self.questions.forget(asked.room.info.id, command.ids or (), viewers)
         return done
 
@@ -127,12 +133,23 @@ class Moderation:
     async def report(self, asked: Asked) -> Done:
         command: Any = asked.command
         comment, why = self.chat.comment_here(asked.room, command.id), shown(command.why)
+        comment = comment or await self.mentioned(asked, command.id)
         if comment is None:
             return NO_SUCH_COMMENT
         if read_head(comment).from_ == asked.actor.viewer:
             return ON_HIMSELF
         await self.reports.add(asked.room.info.id, command.id, comment, asked.actor.viewer, why)
         return {}
+
+    async def mentioned(self, asked: Asked, id_: str) -> Raw | None:
+        """A comment that the room need not have been shown, from the letter of whom it mentions."""
+        viewer, room = asked.actor.viewer, asked.room
+        letter = await self.inboxes.letter(room.info.id, viewer, letter_of(id_))
+        if letter is None or room.erased.hides_letter(letter):
+            return None
+        told = read_mention(letter)
+        by = told.by  # his name is not in it; and of the staff the room is shown everything
+        return Raw(encode(Message(id_, time_of(id_), by, by, Role.VIEWER, told.text, told.of, (viewer,))))
 
     async def dismiss(self, asked: Asked) -> Done:
         command: Any = asked.command

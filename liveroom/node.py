@@ -217,7 +217,9 @@ class Node:
         self.warden = Warden(self.hub, self.docket, self.banned)
         self.chat = Chat(self.rooms, self.live)
         reports = Reports(self.live, self.shards)
-        self.moderation = Moderation(self.docket, self.chat, reports, self.questions, self.ids, self.spawn)
+        self.moderation = Moderation(
+            self.docket, self.chat, reports, self.questions, self.inboxes, self.ids, self.spawn
+        )
 
     def read_along(self) -> None:
         """What all nodes tell."""

@@ -30,7 +30,7 @@ from liveroom.store.chat import Chat
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
 from liveroom.store.gather import UNKNOWN
-from liveroom.store.inboxes import Mention
+from liveroom.store.inboxes import Mention, letter_of
 from liveroom.store.mail import Mail
 from liveroom.store.questions import Questions
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
@@ -295,9 +295,9 @@ class Speech:
             if author := await self.answered(asked, command):
                 named[author] = None
             named.pop(by, None)
-            if named:
-                told = Mentioned(by, id_, text, command.reply_to, f"m_{id_}")
-                await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), encode(told)))
+            told = Mentioned(by, id_, text, command.reply_to, letter_of(id_))
+            if named and not room.erased.hides_letter(body := encode(told)):
+                await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), body))
         finally:
             asked.done(fields)
 

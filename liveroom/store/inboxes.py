@@ -18,6 +18,11 @@ MOST_TO_STRANGERS = 1000  # of these, to viewers who never did anything in the r
 PAGE = 1000
 
 
+def letter_of(comment: str) -> str:
+    """The id of the letters that quote a comment."""
+    return f"m_{comment}"
+
+
 class Letter(Struct, frozen=True, gc=False):
     """A private message of value, and the event that it comes behind; a mention comes behind none."""
 
@@ -74,6 +79,18 @@ class Inboxes:
     async def acknowledge(self, room: str, viewer: str, ids: Iterable[str]) -> None:
         at = self.rooms.keys(room)
         await call(self.redis, "acknowledge", [at.inbox(viewer), at.inboxes], [viewer, *ids])
+
+    async def letter(self, room: str, viewer: str, id_: str) -> bytes | None:
+        """One that waits for him."""
+        found: Any = await self.redis.hget(self.rooms.keys(room).inbox(viewer), id_)
+        return found and as_letter(found).body
+
+    async def erase(self, room: str, comments: Iterable[str], viewer: str) -> None:
+        """Take letters out of all inboxes that quote these comments, or any of this viewer's."""
+        at, wanted = self.rooms.keys(room), [letter_of(one) for one in comments]
+        names, behind = [at.mail, at.inboxes, at.inbox("")], 0
+        while behind := await call(self.redis, "unpost", names, [behind, PAGE, viewer, *wanted]):
+            pass
 
     async def newest(self, room: str) -> int:
         """The number of the newest mention."""
