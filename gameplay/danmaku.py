@@ -9,12 +9,17 @@ from typing import Annotated, Any, Protocol, TypeVar
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from gameplay.play import Code, Command, CommentId, Event, Flow, Receipt, Refusal, Role, ViewerId
-from gameplay.text import folded, graphemes, most_marks
+from gameplay.text import folded, graphemes, is_viewer_id, most_marks
 
 MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
 
+MISNAMED = Refusal(
+    Code.BAD_MESSAGE,
+    {"field": "mentions", "why": "a viewer id is at most 64 bytes of printable text"},
+    "mentions are ids of viewers",
+)
 TOO_LONG = Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
 
 
@@ -37,6 +42,8 @@ class Told(Struct, frozen=True):
 
 
 class Say(Command, frozen=True, tag="chat.say"):
+    """Of ``mentions`` the room is told those who are in it or have commented there."""
+
     answer = Told
 
     text: str
@@ -114,6 +121,11 @@ def too_much(text: str) -> Refusal | None:
     if not folded(text):
         return Refusal(Code.TEXT_EMPTY, message="the text is empty")
     return TOO_LONG if graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS else None
+
+
+def misnamed(mentions: Sequence[str]) -> Refusal | None:
+    """Judge whether these can be viewers."""
+    return None if all(map(is_viewer_id, mentions)) else MISNAMED
 
 
 def repeats(said: dict[str, Said], text: str, now: float, within_ms: float) -> bool:

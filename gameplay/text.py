@@ -18,6 +18,10 @@ JOINERS = "\u200c\u200d"
 EXTENDING = {"Mn", "Me", "Mc"}
 
 
+def is_viewer_id(text: str) -> bool:
+    return bool(text) and text.isprintable() and len(text.encode()) <= 64
+
+
 def shown(text: str) -> str:
     """The text as typed, trimmed, on one line, without control and bidi-override characters."""
     return CONTROL.sub("", BLANKS.sub(" ", text)).strip()

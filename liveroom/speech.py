@@ -11,7 +11,7 @@ from msgspec import UNSET, json, structs
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gameplay.danmaku import Mentioned, Message, Reply, Say, too_much
+from gameplay.danmaku import Mentioned, Message, Reply, Say, misnamed, too_much
 from gameplay.moderation import NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Command, Refusal
 from gameplay.questions import Asker
@@ -81,7 +81,7 @@ class Speech:
         if not actor.staff and (wait := actor.person.owes(OTHER.shared(actor.person.homes), asked.at / 1000)):
             return asked.refused(too_fast(wait))
         text = shown(command.text)
-        if refusal := too_much(text):
+        if refusal := too_much(text) or misnamed(command.mentions):
             return self.refuse(asked, refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
             return self.refuse(asked, muted(mute))
@@ -107,22 +107,21 @@ class Speech:
             return self.unshown(asked, muted(mute), outcome)
         if refusal is SHADOWED or mute is not None:
             return self.answer_alone(asked, message.id, outcome)
-        comment = self.comment(asked, message, again, outcome)
         if not self.review.on or asked.actor.staff:
-            return self.show(asked, comment)
-        self.spawn(self.show_if(asked, message, comment, outcome))
+            return self.show(asked, message, again, outcome)
+        self.spawn(self.show_if(asked, message, again, outcome))
         return None
 
-    async def show_if(self, asked: Asked, message: Message, comment: Comment, outcome: Outcome) -> None:
+    async def show_if(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> None:
         """Show a comment if the review allows it."""
         refusal = await self.review.judge(asked, message)
         if refusal is None and (mute := mute_of(asked)):
             refusal = SHADOWED if mute.shadow else muted(mute)
         if refusal is None:
-            return self.show(asked, comment)
+            return self.show(asked, message, again, outcome)
         if refusal is SHADOWED or (refusal is DENIED and self.settings.shadow_blocked):
             return self.answer_alone(asked, message.id, outcome)
-        if not comment.again:
+        if not again:
             take_back(asked)
         return self.unshown(asked, refusal, outcome)
 
@@ -151,7 +150,23 @@ class Speech:
             comment.digest = digest(command)
         return comment
 
-    def show(self, asked: Asked, comment: Comment) -> None:
+    def show(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> None:
+        if all(one in asked.room.people for one in message.mentions):
+            self.hand_on(asked, self.comment(asked, message, again, outcome))
+        else:
+            self.spawn(self.show_with_known(asked, message, again, outcome))
+
+    async def show_with_known(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> None:
+        """Whom nobody knows the room is not told of: any words could stand for him, of any length, unread."""
+        people = asked.room.people
+        try:
+            strangers = await self.mail.inboxes.strangers(asked.room.info.id, message.mentions)
+        except (RedisError, OSError, TimeoutError):
+            return self.when_said(asked, message, again, outcome)(TRY_LATER)
+        known = tuple(one for one in message.mentions if one in people or one not in strangers)
+        return self.hand_on(asked, self.comment(asked, structs.replace(message, mentions=known), again, outcome))
+
+    def hand_on(self, asked: Asked, comment: Comment) -> None:
         self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
 
     def when_said(

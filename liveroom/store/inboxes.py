@@ -108,13 +108,15 @@ class Inboxes:
         await self.rooms.fenced("post", room, [at.meta, at.inboxes, at.mail, at.strangers, at.inbox("")], args)
 
     async def strangers(self, room: str, viewers: Sequence[str]) -> set[str]:
-        """Those who are not in the room and never commented there."""
+        """Those who are not in the room, never commented there and were never its staff."""
         at = self.rooms.keys(room)
         async with self.live.pipeline(transaction=False) as pipeline:
             pipeline.hmget(at.seats, list(viewers))
             pipeline.hmget(at.commenters, list(viewers))
             rows = await pipeline.execute()
-        return {viewer for viewer, *traces in zip(viewers, *rows, strict=True) if not any(traces)}
+        unknown = [viewer for viewer, *traces in zip(viewers, *rows, strict=True) if not any(traces)]
+        roles: Any = await self.redis.hmget(at.staff, unknown) if unknown else ()
+        return {viewer for viewer, role in zip(unknown, roles, strict=True) if not role}
 
     async def since(self, room: str, number: int) -> list[Delivered]:
         """The mentions behind that number, at most a page of them."""

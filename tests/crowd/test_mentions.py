@@ -274,6 +274,45 @@ def test_who_is_mentioned_can_report_what_the_room_was_not_shown(loud: Loud) -> 
     asyncio.run(show())
 
 
+def test_the_room_is_told_of_those_it_knows_and_of_nothing_else_that_is_called_a_mention(loud: Loud) -> None:
+    async def show() -> None:
+        here, there, room = loud[1], loud[2], make_room(loud[1])
+        async with guests(
+            join(here, room, sub="ann"),
+            join(here, room, sub="here"),
+            join(there, room, sub="you are there"),
+            join(there, room, "host", "silent host"),
+            join(there, room, "moderator"),
+            join(there, room, sub="gone"),
+        ) as (ann, _, there_too, _, mo, gone):
+            await gone.say("bye")
+            await gone.leave()
+            known = ["here", "you are there", "silent host", "gone"]
+            for text, names, seen in (
+                ("one", ["here"], ["here"]),
+                ("two", [*known, "buy at shop.example"], known),
+                ("three", ["nobody", "no one"], None),
+            ):
+                said = await mo.say(text, mentions=names)  # the room is shown all that the staff say
+                assert (await ann.hear("chat.message", id=said["id"])).get("mentions") == seen
+            assert texts(there_too) == ["two"]
+            assert texts_of(await found_by(here, room, "nobody")) == ["three"]
+
+    asyncio.run(show())
+
+
+def test_what_cannot_be_a_viewer_is_no_mention(loud: Loud) -> None:
+    async def show() -> None:
+        room = make_room(loud[1])
+        async with guests(join(loud[1], room)) as (ann,):
+            for name in ("\u202eabc", "a\nb", "\u200b", "好" * 22, "a\u3000b"):
+                refused = await ann.say("nice", mentions=["bob", name])
+                assert (refused["code"], refused["params"]["field"]) == ("BAD_MESSAGE", "mentions")
+            assert (await ann.say("nice", mentions=["好" * 21, "a b"]))["t"] == "ok"
+
+    asyncio.run(show())
+
+
 def test_a_mention_of_an_acknowledged_comment_outlives_the_node(house: House) -> None:
     async def show() -> None:
         other, node = house.node(), house.node()

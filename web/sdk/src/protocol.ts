@@ -144,6 +144,7 @@ export interface PlayAnnounceCommand {
   idem?: string; // 1…64
 }
 
+/** Of `mentions` the room is told those who are in it or have commented there. */
 export interface ChatSayCommand {
   t: "chat.say";
   text: string;
