@@ -28,7 +28,7 @@ from gameplay.moderation import (
     Unpin,
     sanction_of,
 )
-from gameplay.play import Command, Refusal, Role
+from gameplay.play import Code, Command, Refusal, Role
 from gameplay.text import shown
 from gameplay.wordlist import room_words
 from liveroom.asked import Asked, Done, fields, later, order_of
@@ -42,6 +42,8 @@ from liveroom.store.orders import Order, answered
 from liveroom.store.questions import Questions
 from liveroom.store.reports import Reports
 from liveroom.store.sanctions import Docket
+
+NOTHING_TO_REPORT = Refusal(Code.NO_SUCH_COMMENT, message="nobody else has made such a comment, or it is gone")
 
 
 class Moderation:
@@ -133,11 +135,11 @@ class Moderation:
     async def report(self, asked: Asked) -> Done:
         command: Any = asked.command
         comment, why = self.chat.comment_here(asked.room, command.id), shown(command.why)
+        if comment is not None and read_head(comment).from_ == asked.actor.viewer:
+            comment = None  # else who is muted in the shadow could tell that nobody was shown his
         comment = comment or await self.mentioned(asked, command.id)
         if comment is None:
-            return NO_SUCH_COMMENT
-        if read_head(comment).from_ == asked.actor.viewer:
-            return ON_HIMSELF
+            return NOTHING_TO_REPORT
         await self.reports.add(asked.room.info.id, command.id, comment, asked.actor.viewer, why)
         return {}
 

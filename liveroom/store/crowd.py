@@ -29,6 +29,7 @@ from liveroom.store.clock import Clock
 from liveroom.store.keys import keys_of
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER
 
+ALONE = b"-"  # to the script, instead of a comment that is published to nobody
 NAMES = 5  # shown of those who joined
 
 
@@ -51,6 +52,7 @@ class Comment(Struct, eq=False, gc=False):
     once: str = ""  # the key that remembers it, where it has an idempotency key
     digest: str = ""
     again: bool = False  # said before: published once, so it takes no place now
+    alone: bool = False  # published to nobody, and answered like any other
     more: bytes = b""  # what its author is told besides its id, as JSON
 
 
@@ -135,7 +137,7 @@ class Crowd:
             return
         out = self.out(room, window)
         out.waiting.append(comment)
-        out.mine += not comment.again
+        out.mine += not (comment.again or comment.alone)
         self.schedule(out)
 
     def join(self, room: str, window: float, name: str) -> None:
@@ -209,7 +211,7 @@ class Crowd:
         now = self.clock.now_ms()
         out.due, out.flying, out.last = False, True, now
         comments, out.waiting = out.waiting, []
-        fresh = [comment for comment in comments if not comment.again]
+        fresh = [comment for comment in comments if not (comment.again or comment.alone)]
         shown = sample(fresh, self.free_places(out, fresh, now / 1000), random.sample)
         self.shown += len(shown)
         self.left_out += len(fresh) - len(shown)
@@ -235,6 +237,7 @@ class Crowd:
                 once.append(comment.once)
             # What was said before is sent again, should the key that remembers it be gone; the script knows.
             body = comment.body if number < len(shown) or comment.again else b""
+            body = ALONE if comment.alone else body
             args += [body, len(once) if comment.once else 0, comment.digest, comment.id, comment.viewer, comment.more]
         return [*once, keys_of(out.room, self.shards).commenters], args
 

@@ -19,7 +19,7 @@ import pytest
 from liveroom import signing
 from liveroom.cli.setup import with_secret
 from liveroom.settings import Settings, SettingsError, told
-from tests.house import SECRET, House, Node, guests, join, make_room
+from tests.house import SECRET, House, Node, Plant, guests, join, make_room
 from tests.moderation.test_bans import code
 from tests.moderation.test_modes import setting
 
@@ -273,6 +273,65 @@ def test_who_is_muted_in_the_shadow_notices_nothing_and_nobody_hears_him(pair: l
             assert bob.texts() == host.texts() == ["heard"]
             assert not [one for one in eve.heard if one["t"] == "chat.muted"]
             assert not [one for one in bob.heard if one["t"] == "chat.mentioned"]
+
+    asyncio.run(show())
+
+
+def test_who_is_muted_in_the_shadow_finds_no_difference(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "host"), join(there, room, sub="eve"), join(there, room, sub="bob")) as (
+            host,
+            eve,
+            bob,
+        ):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            await host.ask("chat.mute", viewer="bob", seconds=1)
+            await bob.hear("chat.muted")
+            eligible = {"all_of": [{"commented": 2}]}
+            cup = (await host.ask("lottery.open", prize="cup", winners=1, seconds=60, eligible=eligible))["id"]
+            await asyncio.sleep(1)
+            answers = []
+            for guest in (eve, bob):
+                await guest.hear("lottery.opened")
+                lines = [await guest.say(text) for text in ("hello", "hello you", "hello", "hello all")]
+                more = [await guest.ask("chat.report", id=lines[0]["id"], why="x")]
+                more.append(await guest.ask("lottery.enter", id=cup))
+                answers.append([(code(one), sorted(one)) for one in (*lines, *more)])
+            assert answers[0] == answers[1]
+            assert [one for one, _ in answers[0]] == ["ok", "ok", "DUPLICATE", "ok", "NO_SUCH_COMMENT", "ok"]
+            await asyncio.sleep(1.2)
+            assert host.texts() == eve.texts() == ["hello", "hello you", "hello all"]
+            assert not [one for one in eve.heard if one["t"] == "chat.sampled"]
+
+    asyncio.run(show())
+
+
+def test_without_redis_who_is_muted_in_the_shadow_is_told_so_too(plant: Plant):
+    house = plant(("liveroom/store/crowd.py", "        if self.deaf():\n", "        if True:\n"))
+
+    async def show():
+        node = house.node()
+        room = make_room(node)
+        async with guests(join(node, room, "host"), join(node, room, sub="eve"), join(node, room)) as (host, eve, bob):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            for fields in ({}, {"idem": "k"}):
+                assert [code(await one.say("hello", **fields)) for one in (bob, eve)] == ["TRY_LATER"] * 2
+
+    asyncio.run(show())
+
+
+def test_the_review_is_asked_also_about_who_is_muted_in_the_shadow(reviewed: dict[str, Node], hook: Hook):
+    async def show():
+        node = reviewed["deny"]
+        room = make_room(node)
+        async with guests(join(node, room, "host"), join(node, room, sub="eve"), join(node, room)) as (host, eve, bob):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            for text, wanted in (("fine", "ok"), ("bad", "WORD_BLOCKED"), ("rubbish", "TRY_LATER")):
+                assert [code(await one.say(text)) for one in (bob, eve)] == [wanted] * 2
+            await bob.hear("chat.message", text="fine")
+            assert [one["from"] for one in bob.heard if one["t"] == "chat.message"] == [bob.welcome["viewer"]["id"]]
 
     asyncio.run(show())
 

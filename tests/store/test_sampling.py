@@ -116,6 +116,19 @@ def test_the_staff_come_first_then_the_lucky_then_the_hidden_without_their_text(
     assert out.waiting == []
 
 
+def test_what_nobody_is_to_see_takes_no_place_and_is_not_in_the_blob():
+    crowd, out, told = crowd_of(budget=1), Outgoing("demo"), Told()
+    secret = told.comment("secret")
+    secret.alone = True
+    out.waiting = [secret, told.comment("a")]
+    blob = crowd.blob(out)
+    assert published(blob) == [(b'{"id":"a"}', 0, "", "a"), (b"-", 0, "", "secret")]
+    assert crowd.left_out == 0
+    settle(blob, [1])
+    assert told.answers == {"a": "a", "secret": "secret"}
+    assert out.unsaved == [b'{"id":"a"}']
+
+
 def test_a_blob_names_its_script_channel_and_the_keys_that_remember():
     crowd, out, told = crowd_of(), Outgoing("demo"), Told()
     out.waiting = [told.comment("a"), told.comment("b", once="kb"), told.comment("c"), told.comment("d", once="kd")]
