@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
 from redis.exceptions import RedisError
 
 from gameplay.moderation import Muted, Reported, Sanction, binding
+from gameplay.play import Role
 from liveroom.chronicle import Chronicle, Mine
 from liveroom.hub import Hub
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
@@ -158,10 +160,18 @@ class Door:
     async def turn_away(self, room: Room, joiners: list[Joiner]) -> None:
         """Who is banned goes before he is welcomed, whatever this node has heard of it."""
         staff = {joiner.viewer: joiner.role for joiner in joiners if joiner.staff}
-        bans = await self.docket.bans_of(room.info.id, [joiner.viewer for joiner in joiners], staff)
+        bans, noted = await self.docket.look_up(room.info.id, [joiner.viewer for joiner in joiners], staff)
+        await self.dismiss(room, noted - staff.keys())
         for joiner in joiners:
             if binding(bans, "ban", joiner.viewer, joiner.role, self.hub.now_ms()):
                 joiner.gone(Close.BANNED, "you are banned from this room")
+
+    async def dismiss(self, room: Room, viewers: set[str]) -> None:
+        """Who was staff and comes as a viewer is one, unless he sits as staff here or on a node that says so."""
+        if former := viewers - {seat.viewer for seat in room.staff}:
+            await self.docket.dismiss(room.info.id, former)
+            for viewer in former:
+                self.spawn(self.presence.tell_seat(room.info.id, viewer, self.presence.homes(room.info.id, viewer), ""))
 
     def banned(self, room: Room, ban: Sanction) -> None:
         """Show somebody out of a room, and whoever is on his way in."""
@@ -268,8 +278,15 @@ class Door:
             person.homes = homes
             self.presence.told(room.info.id, viewer, homes)
             ours += person.seats
+        if roles := [seat.role for seat in ours if seat.staff]:
+            self.spawn(self.still_staff(room, viewer, roles[0]))
         for seat in [seat for seat in ours if device and seat.device == device]:
             seat.gone(Close.REPLACED, "this device came again")
+
+    async def still_staff(self, room: Room, viewer: str, role: Role) -> None:
+        """He came elsewhere, perhaps as a viewer, and sits here as staff."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.docket.note_staff(room.info.id, viewer, role)
 
 
 def letters_of(room: Room, part: Mine, seq: int) -> list[bytes]:
