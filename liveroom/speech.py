@@ -15,7 +15,7 @@ from gameplay.danmaku import Mentioned, Message, Reply, Say, misnamed, too_much
 from gameplay.moderation import NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Command, Refusal
 from gameplay.questions import Asker
-from gameplay.text import shown
+from gameplay.text import typed
 from liveroom.asked import Asked, digest, once_key
 from liveroom.comments import find, read_head
 from liveroom.entrance import Entrance, Outcome
@@ -90,7 +90,7 @@ class Speech:
         assert isinstance(command, Say)
         if not actor.staff and (wait := actor.person.owes(OTHER.shared(actor.person.homes), asked.at / 1000)):
             return asked.refused(too_fast(wait))
-        text = shown(command.text)
+        text = typed(command.text)
         if refusal := too_much(text) or misnamed(command.mentions):
             return self.refuse(asked, refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
