@@ -95,7 +95,7 @@ class Speech:
             return self.refuse(asked, refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
             return self.refuse(asked, muted(mute))
-        again = resent(actor.person, command, text, asked.at)
+        again = resent(asked, text)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
             return self.publish(asked, text, again, Outcome({}))
