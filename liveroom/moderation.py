@@ -16,6 +16,8 @@ from gameplay.moderation import (
     ON_A_HOST,
     ON_HIMSELF,
     SANCTIONS,
+    SLOWEST_RATE,
+    TOO_SLOW,
     Ban,
     Delete,
     Dismiss,
@@ -95,6 +97,8 @@ class Moderation:
 
     async def set_chat(self, asked: Asked) -> Done:
         command: Any = asked.command
+        if command.rate and command.rate < SLOWEST_RATE:
+            return TOO_SLOW
         if command.words and isinstance(unfit := room_words(command.words), Refusal):
             return unfit
         return fields(await self.chat.set(self.order(asked), command))
