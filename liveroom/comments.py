@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from msgspec import UNSET, Raw, Struct, json
 
@@ -22,6 +23,8 @@ class Head(Struct, rename={"from_": "from"}):
     from_: str
     role: Role
 
+
+Body = TypeVar("Body", Raw, bytes)
 
 read_head = json.Decoder(Head).decode
 read_mention = json.Decoder(Mentioned).decode
@@ -65,6 +68,6 @@ class Erased:
     def holds(self, id_: str, viewer: str, ts: int) -> bool:
         return id_ in self.ids or ts <= self.viewers.get(viewer, -1)
 
-    def left(self, comments: Iterable[Raw]) -> list[Raw]:
+    def left(self, comments: Iterable[Body]) -> list[Body]:
         """Those that were not deleted."""
         return [one for one in comments if not self.hides(one)] if self.ids or self.viewers else list(comments)

@@ -19,11 +19,11 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import sample
 from gameplay.play import Refusal
+from liveroom.comments import Erased
 from liveroom.counts import ROUND_TRIP, Spread
 from liveroom.hub import next_tick, passed, phase_of
 from liveroom.limits import Bucket, Rate
 from liveroom.protocol import encode
-from liveroom.room import Room
 from liveroom.store import scripts
 from liveroom.store.clock import Clock
 from liveroom.store.keys import keys_of
@@ -112,6 +112,7 @@ class Crowd:
         node: str,
         *,
         deaf: Callable[[], bool],
+        erased: Callable[[str], Erased],
         budget: int,
         seconds: float,
         history: int,
@@ -122,6 +123,7 @@ class Crowd:
         self.shards = shards
         self.node = node
         self.deaf = deaf  # what is published now would not come back
+        self.erased = erased  # what was deleted of a room
         self.budget = budget
         self.seconds = seconds
         self.history = history
@@ -268,13 +270,10 @@ class Crowd:
                 self.schedule(out)
         await self.save()
 
-    def erase(self, room: Room) -> None:
-        """What was deleted is not kept."""
-        if out := self.rooms.get(room.info.id):
-            out.unsaved = [one for one in out.unsaved if not room.erased.hides(one)]
-
     async def save(self) -> None:
-        """Keep the newest comments for whoever comes to the room first on another node."""
+        """Keep the newest comments for whoever comes to the room first on another node; not what was deleted."""
+        for out in self.rooms.values():
+            out.unsaved = self.erased(out.room).left(out.unsaved)
         unsaved = [out for out in self.rooms.values() if out.unsaved]
         if not unsaved:
             return

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from liveroom import signing
 from liveroom.cli.setup import with_secret
 from liveroom.settings import Settings, SettingsError, told
+from liveroom.store.keys import keys_of
 from tests.house import SECRET, House, Node, Plant, guests, join, make_room
-from tests.moderation.test_bans import code
+from tests.moderation.test_bans import code, until
 from tests.moderation.test_modes import setting
 
 KEY = b"a key of the review, 32 bytes ok"
@@ -239,6 +241,25 @@ def test_a_signature_is_that_of_standard_webhooks():
     body = b'{"test": 2432232314}'
     signed = signing.headers(signing.key_of(secret), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert signed["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_what_is_deleted_while_it_is_reviewed_is_kept_for_nobody(reviewed: dict[str, Node], hook: Hook):
+    async def show():
+        node = reviewed["allow"]
+        room = make_room(node)
+        valkey = redis.Redis(unix_socket_path=(node.log.parent / "data/socket").read_text(), socket_timeout=5)
+        async with guests(join(node, room, "moderator"), join(node, room, sub="eve"), join(node, room)) as (mo, *two):
+            hook.asked.clear()
+            late = asyncio.create_task(two[0].say("hang on"))
+            await until(lambda: bool(hook.asked))
+            assert code(await mo.ask("chat.delete", viewer="eve")) == "ok"
+            assert code(await late) == "ok"
+            await two[1].say("fine")
+            await until(lambda: valkey.llen(keys_of(room, 16).chat) > 0)
+            assert [json.loads(one)["text"] for one in valkey.lrange(keys_of(room, 16).chat, 0, -1)] == ["fine"]
+            assert two[1].texts() == ["fine"]
+
+    asyncio.run(show())
 
 
 # --- shadows ---

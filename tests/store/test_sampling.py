@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.play import Refusal
+from liveroom.comments import Erased
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Blob, Comment, Crowd, Outgoing, Said, settle
 from liveroom.store.rooms import MISMATCH, TRY_LATER
@@ -20,7 +22,8 @@ NOW = 1_763_640_000.0  # room time in seconds
 
 def crowd_of(budget: int = 30, deaf: bool = False) -> Crowd:
     """A crowd that is never connected to anything."""
-    return Crowd(Redis(), Clock(), Clock(), 16, "n1", deaf=lambda: deaf, budget=budget, seconds=1, history=500)
+    asks: Any = {"deaf": lambda: deaf, "erased": lambda _: Erased()}
+    return Crowd(Redis(), Clock(), Clock(), 16, "n1", **asks, budget=budget, seconds=1, history=500)
 
 
 class Told:
