@@ -8,12 +8,15 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from gameplay.play import Code, Command, CommentId, Event, Flow, Receipt, Refusal, Role, ViewerId
-from gameplay.text import folded, graphemes, most_marks
+from gameplay.play import Code, Command, CommentId, Event, Flow, Receipt, Refusal, Role, ViewerId, bad
+from gameplay.text import folded, graphemes, is_viewer_id, most_marks
 
 MOST_GRAPHEMES = 100
 MOST_CODE_POINTS = 200  # so at most 800 bytes
 MOST_MARKS = 4  # combining marks on one base
+
+MISNAMED = bad("mentions", "mentions are ids of viewers: at most 64 bytes of printable text")
+TOO_LONG = Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
 
 
 class NotEntered(Struct, frozen=True):
@@ -35,6 +38,8 @@ class Told(Struct, frozen=True):
 
 
 class Say(Command, frozen=True, tag="chat.say"):
+    """Of ``mentions`` the room is told those who are in it or have commented there."""
+
     answer = Told
 
     text: str
@@ -106,12 +111,17 @@ class Said(Struct, gc=False):
 
 
 def too_much(text: str) -> Refusal | None:
-    """Judge the length of a cleaned text."""
+    """Judge the length of a cleaned text; what costs more than counting comes last, for it may be a whole frame."""
+    if len(text) > MOST_CODE_POINTS:
+        return TOO_LONG
     if not folded(text):
         return Refusal(Code.TEXT_EMPTY, message="the text is empty")
-    if len(text) > MOST_CODE_POINTS or graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS:
-        return Refusal(Code.TEXT_TOO_LONG, {"max": MOST_GRAPHEMES}, "the text is too long")
-    return None
+    return TOO_LONG if graphemes(text) > MOST_GRAPHEMES or most_marks(text) > MOST_MARKS else None
+
+
+def misnamed(mentions: Sequence[str]) -> Refusal | None:
+    """Judge whether these can be viewers."""
+    return None if all(map(is_viewer_id, mentions)) else MISNAMED
 
 
 def repeats(said: dict[str, Said], text: str, now: float, within_ms: float) -> bool:

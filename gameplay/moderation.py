@@ -14,6 +14,8 @@ from gameplay.play import Code, Command, CommentId, Event, Flow, Numbered, Reaso
 LONGEST_MUTE = LONGEST_PIN = 24 * 3600
 LONGEST_BAN = 10 * 365 * 24 * 3600  # seconds; left out, it is for good
 
+SLOWEST_RATE = 0.01  # comments a second: one in a hundred seconds
+
 Kind = Literal["ban", "mute"]
 Mode = Literal["open", "slow", "members", "muted"]
 Word = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -101,7 +103,7 @@ class Dismiss(ForStaff, frozen=True, tag="chat.dismiss"):
 
 class Settings(Command, frozen=True, tag="chat.settings"):
     """How the chat is from now on. What is left out of ``rate`` and ``words`` stays as it is; a rate of 0 is the
-    server's own."""
+    server's own, any other at least 0.01."""
 
     needs = Role.HOST
     answer = Numbered
@@ -222,6 +224,7 @@ SANCTIONS: dict[type[Command], Kind] = {Mute: "mute", Unmute: "mute", Ban: "ban"
 ON_HIMSELF = Refusal(Code.NOT_ALLOWED, message="nobody moderates himself")
 ON_A_HOST = Refusal(Code.NOT_ALLOWED, {"needs": Role.HOST}, "a moderator cannot act on a host")
 NO_SUCH_COMMENT = Refusal(Code.NO_SUCH_COMMENT, message="there is no such comment any more")
+TOO_SLOW = bad("rate", f"a rate is 0, the server's own, or at least {SLOWEST_RATE}")
 EITHER = bad("ids", "give ids or a viewer, one of them")
 BANNED = Refusal(Code.NOT_ALLOWED, message="you are banned from this room")
 

@@ -11,15 +11,26 @@ BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 ZERO_WIDTH = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f\ufeff\uffa0"
 CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufff9-\ufffb{BIDI}]")
 UNSEEN = re.compile(f"[{BIDI}{ZERO_WIDTH}\U000e0000-\U000e0fff]")
-BLANKS = re.compile(r"\s+")
+BLANKS = re.compile("[\\s\u2800]+")  # also of Braille
+BREAKS = re.compile("\r\n|[\t-\r\x1c-\x1f\x85\u2028\u2029]")
 
 JOINER = "\u200d"
 JOINERS = "\u200c\u200d"
-EXTENDING = {"Mn", "Me", "Mc"}
+STACKING = {"Mn", "Me"}  # marks that take no room of their own
+EXTENDING = {*STACKING, "Mc"}
+
+
+def is_viewer_id(text: str) -> bool:
+    return bool(text) and text.isprintable() and len(text.encode()) <= 64
+
+
+def typed(text: str) -> str:
+    """The text as typed, trimmed, on one line, without control and bidi-override characters."""
+    return CONTROL.sub("", BREAKS.sub(" ", text)).strip()
 
 
 def shown(text: str) -> str:
-    """The text as typed, trimmed, on one line, without control and bidi-override characters."""
+    """The same with one space between words."""
     return CONTROL.sub("", BLANKS.sub(" ", text)).strip()
 
 
@@ -67,6 +78,6 @@ def most_marks(text: str) -> int:
         return 0
     longest = run = 0
     for char in UNSEEN.sub("", text):
-        run = run + 1 if unicodedata.combining(char) or unicodedata.category(char) == "Me" else 0
+        run = run + 1 if unicodedata.category(char) in STACKING or unicodedata.combining(char) else 0
         longest = max(longest, run)
     return longest

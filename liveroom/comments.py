@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from msgspec import UNSET, Raw, Struct, json
 
+from gameplay.danmaku import Mentioned
 from gameplay.moderation import Delete, Deleted
 from gameplay.play import Role
+from liveroom.ids import time_of
 
 MOST_IDS, MOST_VIEWERS = 2000, 500  # deleted lately, as far as a node remembers them
 
@@ -21,7 +24,11 @@ class Head(Struct, rename={"from_": "from"}):
     role: Role
 
 
+Body = TypeVar("Body", Raw, bytes)
+
 read_head = json.Decoder(Head).decode
+read_mention = json.Decoder(Mentioned).decode
+MENTION = b'{"t":"chat.mentioned"'  # what letters that quote a comment begin with
 
 
 def find(comments: Iterable[Raw], id_: str) -> Raw | None:
@@ -49,8 +56,18 @@ class Erased:
 
     def hides(self, comment: Raw | bytes) -> bool:
         head = read_head(comment)
-        return head.id in self.ids or head.ts <= self.viewers.get(head.from_, -1)
+        return self.holds(head.id, head.from_, head.ts)
 
-    def left(self, comments: Iterable[Raw]) -> list[Raw]:
+    def hides_letter(self, letter: bytes) -> bool:
+        """Whether this private message quotes a comment that was deleted."""
+        if not (self.ids or self.viewers) or not letter.startswith(MENTION):
+            return False
+        mention = read_mention(letter)
+        return self.holds(mention.id, mention.by, time_of(mention.id))
+
+    def holds(self, id_: str, viewer: str, ts: int) -> bool:
+        return id_ in self.ids or ts <= self.viewers.get(viewer, -1)
+
+    def left(self, comments: Iterable[Body]) -> list[Body]:
         """Those that were not deleted."""
         return [one for one in comments if not self.hides(one)] if self.ids or self.viewers else list(comments)

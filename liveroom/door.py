@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
 from redis.exceptions import RedisError
 
 from gameplay.moderation import Muted, Reported, Sanction, binding
+from gameplay.play import Role
 from liveroom.chronicle import Chronicle, Mine
 from liveroom.hub import Hub
 from liveroom.protocol import About, Close, Resume, Welcome, Who, encode, framed
@@ -161,10 +163,18 @@ class Door:
     async def turn_away(self, room: Room, joiners: list[Joiner]) -> None:
         """Who is banned goes before he is welcomed, whatever this node has heard of it."""
         staff = {joiner.viewer: joiner.role for joiner in joiners if joiner.staff}
-        bans = await self.docket.bans_of(room.info.id, [joiner.viewer for joiner in joiners], staff)
+        bans, noted = await self.docket.look_up(room.info.id, [joiner.viewer for joiner in joiners], staff)
+        await self.dismiss(room, noted - staff.keys())
         for joiner in joiners:
             if binding(bans, "ban", joiner.viewer, joiner.role, self.hub.now_ms()):
                 joiner.gone(Close.BANNED, "you are banned from this room")
+
+    async def dismiss(self, room: Room, viewers: set[str]) -> None:
+        """Who was staff and comes as a viewer is one, unless he sits as staff here or on a node that says so."""
+        if former := viewers - {seat.viewer for seat in room.staff}:
+            await self.docket.dismiss(room.info.id, former)
+            for viewer in former:
+                self.spawn(self.presence.tell_seat(room.info.id, viewer, self.presence.homes(room.info.id, viewer), ""))
 
     def banned(self, room: Room, ban: Sanction) -> None:
         """Show somebody out of a room, and whoever is on his way in."""
@@ -207,14 +217,15 @@ class Door:
         known = joiner.viewer in room.people
         missed = self.hub.missed(room, joiner.resume.epoch, joiner.resume.seq) if joiner.resume else None
         if missed is None:
-            behind = self.hub.since(room, seq)
-            shown = snapshot(room, part.rounds, part.told(room.epoch, seq), self.hub.now_ms())
+            behind, letters = self.hub.since(room, seq), letters_of(room, part, seq)
+            shown = snapshot(room, part.rounds, letters, self.hub.now_ms())
             welcome = self.welcome(room, joiner, seq, shown)
         else:
             assert joiner.resume is not None
             welcome = self.welcome(room, joiner, joiner.resume.seq, None)
             seq, read = room.flushed, min(read, joiner.resume.seq)
-            behind = [*(event.body for event in missed), *part.told(room.epoch, seq)]
+            letters = letters_of(room, part, seq)
+            behind = [*(event.body for event in missed), *letters]
         frames = framed([welcome], joiner.codec) + (framed(behind, joiner.codec) if behind else b"")
         if not joiner.transport.is_closing():
             joiner.transport.write(frames)
@@ -225,7 +236,7 @@ class Door:
             person.came, person.hidden = self.hub.now_ms(), False
             self.attendance.came(room.info.id, joiner.viewer, joiner.source, vouched=joiner.vouched)
         if not joiner.staff:
-            self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, part.told(room.epoch, seq)))
+            self.feed.postman.newcomer(room, Newcomer(joiner.viewer, read, letters))
         if part.mail < room.mail:
             self.spawn(self.feed.postman.tell_missed(room, joiner.viewer, part.mail, room.mail))
         joiner.enter(room, person, len(frames))
@@ -269,5 +280,17 @@ class Door:
             person.homes = homes
             self.presence.told(room.info.id, viewer, homes)
             ours += person.seats
+        if roles := [seat.role for seat in ours if seat.staff]:
+            self.spawn(self.still_staff(room, viewer, roles[0]))
         for seat in [seat for seat in ours if device and seat.device == device]:
             seat.gone(Close.REPLACED, "this device came again")
+
+    async def still_staff(self, room: Room, viewer: str, role: Role) -> None:
+        """He came elsewhere, perhaps as a viewer, and sits here as staff."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await self.docket.note_staff(room.info.id, viewer, role)
+
+
+def letters_of(room: Room, part: Mine, seq: int) -> list[bytes]:
+    """The letters that one may see who knows all up to there; not those that quote what was deleted."""
+    return [one for one in part.told(room.epoch, seq) if not room.erased.hides_letter(one)]

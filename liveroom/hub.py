@@ -87,8 +87,9 @@ class Hub:
             self.wake(room, back=True)
 
     def erase(self, room: Room) -> None:
-        """Forget the comments that were deleted, told already or not."""
+        """Forget the comments that were deleted, told already or not, and who is mentioned in them."""
         room.tick.comments = room.erased.left(room.tick.comments)
+        room.tick.private = [one for one in room.tick.private if not room.erased.hides_letter(one.body)]
         left = room.erased.left(room.chat)
         room.chat.clear()
         room.chat.extend(left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+WIDTH = 9  # of the time
 
 
 def base36(number: int, width: int) -> str:
@@ -11,6 +12,11 @@ def base36(number: int, width: int) -> str:
         number, digit = divmod(number, 36)
         digits.append(DIGITS[digit])
     return "".join(reversed(digits)).rjust(width, "0")
+
+
+def time_of(id_: str) -> int:
+    """Room time in ms at which an id was given."""
+    return int(id_[:WIDTH], 36)
 
 
 class Ids:
@@ -22,4 +28,4 @@ class Ids:
 
     def new(self, now_ms: float) -> str:
         self.counter = (self.counter + 1) % 36**4
-        return f"{base36(int(now_ms), 9)}{base36(self.counter, 4)}{self.node}"
+        return f"{base36(int(now_ms), WIDTH)}{base36(self.counter, 4)}{self.node}"

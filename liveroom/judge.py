@@ -12,7 +12,6 @@ from gameplay.play import Code, Refusal
 from gameplay.text import folded
 from liveroom.asked import Asked
 from liveroom.limits import Rate, full, too_fast
-from liveroom.room import Person
 from liveroom.settings import Settings
 from liveroom.store.rooms import REMEMBER_SECONDS
 
@@ -33,7 +32,7 @@ class Judge:
 
     def judge(self, asked: Asked, text: str) -> Refusal | None:
         """Why this may not be said; None, or SHADOWED: it is noted as said."""
-        person, now, said = asked.actor.person, asked.at, folded(text)
+        person, now, said = asked.actor.person, asked.at, compared(asked, text)
         if refusal := None if asked.actor.staff else self.too_often(asked):
             return refusal
         if person.said is None:
@@ -79,12 +78,21 @@ class Judge:
             asked.room.spoke[viewer] = asked.at
 
 
-def resent(person: Person, command: Say, text: str, now: float) -> bool:
+def compared(asked: Asked, text: str) -> str:
+    """What must not be said twice; of the staff, what they answer with it too, for "yes" answers many questions."""
+    command = asked.command
+    assert isinstance(command, Say)
+    answers = command.reply_to if asked.actor.staff and command.reply_to is not UNSET else ""
+    return f"{answers} {folded(text)}".strip()
+
+
+def resent(asked: Asked, text: str) -> bool:
     """The same intention was said here before, and Redis still knows how that was answered."""
-    if command.idem is UNSET or not person.said:
+    said, idem = asked.actor.person.said, asked.command.idem
+    if idem is UNSET or not said:
         return False
-    one = person.said.get(folded(text))
-    return one is not None and one.idem == command.idem and now - one.at < AGAIN_MS
+    one = said.get(compared(asked, text))
+    return one is not None and one.idem == idem and asked.at - one.at < AGAIN_MS
 
 
 def take_back(asked: Asked) -> None:

@@ -24,6 +24,7 @@ class Rate(NamedTuple):
 LIKES = Rate(20, 60)
 OTHER = Rate(10, 30)
 STAFF = Rate(20, 60)
+LONGEST_WAIT = 3600  # seconds that somebody is told to wait, however few a rate allows
 
 
 class Bucket(Struct, gc=False):
@@ -62,4 +63,5 @@ def full(rate: Rate, now: float) -> Bucket:
 
 def too_fast(wait: float) -> Refusal:
     """The refusal of somebody who has to wait so many seconds."""
-    return Refusal(Code.RATE_LIMITED, message="too fast; try again later", retry_after_ms=max(1, ceil(wait * 1000)))
+    wait_ms = max(1, ceil(min(wait, LONGEST_WAIT) * 1000))
+    return Refusal(Code.RATE_LIMITED, message="too fast; try again later", retry_after_ms=wait_ms)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from redis.exceptions import RedisError
 
+from gameplay.danmaku import Message
 from gameplay.moderation import (
     EITHER,
     NO_SUCH_COMMENT,
     ON_A_HOST,
     ON_HIMSELF,
     SANCTIONS,
+    SLOWEST_RATE,
+    TOO_SLOW,
     Ban,
     Delete,
     Dismiss,
@@ -27,18 +30,22 @@ from gameplay.moderation import (
     Unpin,
     sanction_of,
 )
-from gameplay.play import Command, Refusal, Role
+from gameplay.play import Code, Command, Refusal, Role
 from gameplay.text import shown
 from gameplay.wordlist import room_words
 from liveroom.asked import Asked, Done, fields, later, order_of
-from liveroom.comments import find, read_head
-from liveroom.ids import Ids
+from liveroom.comments import find, read_head, read_mention
+from liveroom.ids import Ids, time_of
+from liveroom.protocol import encode
 from liveroom.room import Room
 from liveroom.store.chat import Chat
+from liveroom.store.inboxes import Inboxes, letter_of
 from liveroom.store.orders import Order, answered
 from liveroom.store.questions import Questions
 from liveroom.store.reports import Reports
 from liveroom.store.sanctions import Docket
+
+NOTHING_TO_REPORT = Refusal(Code.NO_SUCH_COMMENT, message="nobody else has made such a comment, or it is gone")
 
 
 class Moderation:
@@ -50,6 +57,7 @@ class Moderation:
         chat: Chat,
         reports: Reports,
         questions: Questions,
+        inboxes: Inboxes,
         ids: Ids,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -57,6 +65,7 @@ class Moderation:
         self.chat = chat
         self.reports = reports
         self.questions = questions
+        self.inboxes = inboxes
         self.ids = ids
         self.verbs: dict[type[Command], Callable[[Asked], None]] = {
             **dict.fromkeys([Ban, Mute], later(spawn, self.impose)),
@@ -88,6 +97,8 @@ class Moderation:
 
     async def set_chat(self, asked: Asked) -> Done:
         command: Any = asked.command
+        if command.rate and command.rate < SLOWEST_RATE:
+            return TOO_SLOW
         if command.words and isinstance(unfit := room_words(command.words), Refusal):
             return unfit
         return fields(await self.chat.set(self.order(asked), command))
@@ -110,6 +121,7 @@ class Moderation:
                 await self.chat.forget(asked.room)
                 await self.reports.forget(asked.room.info.id, asked.room.erased)
                 viewers = () if command.viewer is UNSET else (command.viewer,)
+                await self.inboxes.erase(asked.room.info.id, command.ids or (), command.viewer or "")
                 await self.questions.forget(asked.room.info.id, command.ids or (), viewers)
         return done
 
@@ -127,12 +139,23 @@ class Moderation:
     async def report(self, asked: Asked) -> Done:
         command: Any = asked.command
         comment, why = self.chat.comment_here(asked.room, command.id), shown(command.why)
+        if comment is not None and read_head(comment).from_ == asked.actor.viewer:
+            comment = None  # else who is muted in the shadow could tell that nobody was shown his
+        comment = comment or await self.mentioned(asked, command.id)
         if comment is None:
-            return NO_SUCH_COMMENT
-        if read_head(comment).from_ == asked.actor.viewer:
-            return ON_HIMSELF
+            return NOTHING_TO_REPORT
         await self.reports.add(asked.room.info.id, command.id, comment, asked.actor.viewer, why)
         return {}
+
+    async def mentioned(self, asked: Asked, id_: str) -> Raw | None:
+        """A comment that the room need not have been shown, from the letter of whom it mentions."""
+        viewer, room = asked.actor.viewer, asked.room
+        letter = await self.inboxes.letter(room.info.id, viewer, letter_of(id_))
+        if letter is None or room.erased.hides_letter(letter):
+            return None
+        told = read_mention(letter)
+        by = told.by  # his name is not in it; and of the staff the room is shown everything
+        return Raw(encode(Message(id_, time_of(id_), by, by, Role.VIEWER, told.text, told.of, (viewer,))))
 
     async def dismiss(self, asked: Asked) -> Done:
         command: Any = asked.command

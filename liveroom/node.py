@@ -21,6 +21,7 @@ from gameplay.play import Refusal
 from liveroom.audience import Audience
 from liveroom.chronicle import Chronicle
 from liveroom.commands import Desk
+from liveroom.comments import Erased
 from liveroom.door import Door
 from liveroom.drawkeys import DrawKeys
 from liveroom.entrance import Entrance
@@ -141,6 +142,7 @@ class Node:
             self.shards,
             self.name,
             deaf=self.deaf,
+            erased=self.erased,
             budget=self.settings.crowd_budget,
             seconds=self.wait,
             history=self.settings.history,
@@ -217,7 +219,9 @@ class Node:
         self.warden = Warden(self.hub, self.docket, self.banned)
         self.chat = Chat(self.rooms, self.live)
         reports = Reports(self.live, self.shards)
-        self.moderation = Moderation(self.docket, self.chat, reports, self.questions, self.ids, self.spawn)
+        self.moderation = Moderation(
+            self.docket, self.chat, reports, self.questions, self.inboxes, self.ids, self.spawn
+        )
 
     def read_along(self) -> None:
         """What all nodes tell."""
@@ -239,7 +243,6 @@ class Node:
             begun_anew=self.rebuilder.begun_anew,
             began=self.audience.began,
             warden=self.warden,
-            erased=self.crowd.erase,
         )
 
     def let_in(self) -> None:
@@ -324,6 +327,11 @@ class Node:
     def deaf(self) -> bool:
         """What was published now would not come back to this node's own viewers."""
         return not self.feed.crowd_ear.hearing
+
+    def erased(self, room: str) -> Erased:
+        """What was deleted of a room lately."""
+        held = self.hub.rooms.get(room)
+        return held.erased if held else Erased()
 
     def seated(self, room: Room, node: str, viewer: str, homes: int, device: str) -> None:
         if node != self.name:

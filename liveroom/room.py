@@ -46,6 +46,7 @@ class Person(Struct, gc=False):
     heard: float = 0  # loop time of the last proof of life of any connection that has ended
     why: str = ""  # it ended
     hidden: bool = False  # his page is in the background
+    unpaid: bool = False  # a comment of his was refused when he could give no more commands
 
     def views(self) -> list[Seat]:
         """His connections as a viewer: who has another as staff is both."""
@@ -56,6 +57,12 @@ class Person(Struct, gc=False):
         if self.other is None:
             self.other = full(rate, now)
         return self.other.take(rate, now)
+
+    def owes(self, rate: Rate, now: float) -> float:
+        """Seconds until his comments are read again; 0 if they are."""
+        wait = self.other.wait(rate, now) if self.unpaid and self.other else 0.0
+        self.unpaid = wait > 0
+        return wait
 
 
 class Seat(Protocol):

@@ -7,15 +7,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from msgspec import UNSET, json, structs
+from msgspec import UNSET, Struct, json, structs
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gameplay.danmaku import Mentioned, Message, Reply, Say, too_much
+from gameplay.danmaku import Mentioned, Message, Reply, Say, misnamed, too_much
 from gameplay.moderation import NO_SUCH_COMMENT, Sanction, binding, muted
 from gameplay.play import Command, Refusal
 from gameplay.questions import Asker
-from gameplay.text import shown
+from gameplay.text import typed
 from liveroom.asked import Asked, digest, once_key
 from liveroom.comments import find, read_head
 from liveroom.entrance import Entrance, Outcome
@@ -30,11 +30,21 @@ from liveroom.store.chat import Chat
 from liveroom.store.crowd import Comment, Crowd, as_said
 from liveroom.store.crowd import Said as CommentSaid
 from liveroom.store.gather import UNKNOWN
-from liveroom.store.inboxes import Mention
+from liveroom.store.inboxes import Mention, letter_of
 from liveroom.store.mail import Mail
 from liveroom.store.questions import Questions
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER, Rooms
 from liveroom.wall import OnWall
+
+
+class Draft(Struct, frozen=True):
+    """A comment that may be said. ``again``: said before; ``alone``: only its author is to think that it is shown."""
+
+    asked: Asked
+    message: Message
+    outcome: Outcome
+    again: bool
+    alone: bool
 
 
 class Speech:
@@ -78,12 +88,14 @@ class Speech:
         """A comment that is an entry too is counted first, and counts even if nobody is shown it."""
         command, actor = asked.command, asked.actor
         assert isinstance(command, Say)
-        text = shown(command.text)
-        if refusal := too_much(text):
-            return asked.refused(refusal)
+        if not actor.staff and (wait := actor.person.owes(OTHER.shared(actor.person.homes), asked.at / 1000)):
+            return asked.refused(too_fast(wait))
+        text = typed(command.text)
+        if refusal := too_much(text) or misnamed(command.mentions):
+            return self.refuse(asked, refusal)
         if (mute := mute_of(asked)) and not mute.shadow:
-            return asked.refused(muted(mute))
-        again = resent(actor.person, command, text, asked.at)
+            return self.refuse(asked, muted(mute))
+        again = resent(asked, text)
         rounds = self.entrance.entered_by(asked, text, again=again)
         if not rounds:
             return self.publish(asked, text, again, Outcome({}))
@@ -100,29 +112,29 @@ class Speech:
         refusal = self.too_many(asked) or self.alone(asked, text) if again else self.judge.judge(asked, text)
         if refusal is not None and refusal is not SHADOWED:
             return self.unshown(asked, refusal, outcome)
-        message, mute = self.message(asked, text), mute_of(asked)
-        if mute is not None and not mute.shadow:
+        if (mute := mute_of(asked)) and not mute.shadow:
             return self.unshown(asked, muted(mute), outcome)
-        if refusal is SHADOWED or mute is not None:
-            return self.answer_alone(asked, message.id, outcome)
-        comment = self.comment(asked, message, again, outcome)
+        alone = refusal is SHADOWED or mute is not None
+        draft = Draft(asked, self.message(asked, text), outcome, again, alone)
         if not self.review.on or asked.actor.staff:
-            return self.show(asked, comment)
-        self.spawn(self.show_if(asked, message, comment, outcome))
+            return self.show(draft)
+        self.spawn(self.show_if(draft))
         return None
 
-    async def show_if(self, asked: Asked, message: Message, comment: Comment, outcome: Outcome) -> None:
+    async def show_if(self, draft: Draft) -> None:
         """Show a comment if the review allows it."""
-        refusal = await self.review.judge(asked, message)
+        asked = draft.asked
+        refusal = await self.review.judge(asked, draft.message)
+        alone = draft.alone
+        if refusal is DENIED and self.settings.shadow_blocked:
+            refusal, alone = None, True
         if refusal is None and (mute := mute_of(asked)):
-            refusal = SHADOWED if mute.shadow else muted(mute)
+            refusal, alone = None if mute.shadow else muted(mute), True
         if refusal is None:
-            return self.show(asked, comment)
-        if refusal is SHADOWED or (refusal is DENIED and self.settings.shadow_blocked):
-            return self.answer_alone(asked, message.id, outcome)
-        if not comment.again:
+            return self.show(structs.replace(draft, alone=alone))
+        if not draft.again:
             take_back(asked)
-        return self.unshown(asked, refusal, outcome)
+        return self.unshown(asked, refusal, draft.outcome)
 
     def message(self, asked: Asked, text: str) -> Message:
         command, actor = asked.command, asked.actor
@@ -138,58 +150,69 @@ class Speech:
             mentions=names(asked, command),
         )
 
-    def comment(self, asked: Asked, message: Message, again: bool, outcome: Outcome) -> Comment:
-        """A message on its way to the room."""
-        command, actor = asked.command, asked.actor
-        answer = self.when_said(asked, message, again, outcome)
-        comment = Comment(message.id, actor.viewer, encode(message), actor.staff, answer)
-        comment.again, comment.more = again, encode(outcome.fields) if outcome.fields else b""
-        if command.idem is not UNSET:
-            comment.once = once_key(self.rooms, asked)
-            comment.digest = digest(command)
-        return comment
+    def show(self, draft: Draft) -> None:
+        if all(one in draft.asked.room.people for one in draft.message.mentions):
+            self.hand_on(draft)
+        else:
+            self.spawn(self.show_with_known(draft))
 
-    def show(self, asked: Asked, comment: Comment) -> None:
+    async def show_with_known(self, draft: Draft) -> None:
+        """Whom nobody knows the room is not told of: any words could stand for him, of any length, unread."""
+        room, message = draft.asked.room, draft.message
+        try:
+            strangers = await self.mail.inboxes.strangers(room.info.id, message.mentions)
+        except (RedisError, OSError, TimeoutError):
+            return self.was_said(draft, TRY_LATER)
+        known = tuple(one for one in message.mentions if one in room.people or one not in strangers)
+        return self.hand_on(structs.replace(draft, message=structs.replace(message, mentions=known)))
+
+    def hand_on(self, draft: Draft) -> None:
+        """On the road to the room, also what nobody is shown: so its author is answered like any other."""
+        asked, message, more = draft.asked, draft.message, draft.outcome.fields
+        comment = Comment(message.id, message.from_, encode(message), asked.actor.staff, partial(self.was_said, draft))
+        comment.again, comment.alone, comment.more = draft.again, draft.alone, encode(more) if more else b""
+        if asked.command.idem is not UNSET:
+            comment.once, comment.digest = once_key(self.rooms, asked), digest(asked.command)
         self.crowd.say(asked.room.info.id, asked.room.window_ms(self.settings.window_ms), comment)
 
-    def when_said(
-        self, asked: Asked, message: Message, again: bool, outcome: Outcome
-    ) -> Callable[[CommentSaid | Refusal], None]:
-        def answer(result: CommentSaid | Refusal) -> None:
-            if isinstance(result, Refusal):
-                if result is TRY_LATER and not again:
-                    take_back(asked)
-                self.unshown(asked, result, outcome)
-            else:
-                self.said(asked, message.text, result)
-                if result.id == message.id and not (asked.actor.staff or outcome.entered):
-                    by = Asker(message.id, message.from_, message.name, message.text, message.ts)
-                    self.questions.heard(asked.room.info.id, by)
-
-        return answer
+    def was_said(self, draft: Draft, result: CommentSaid | Refusal) -> None:
+        asked, message = draft.asked, draft.message
+        if isinstance(result, Refusal):
+            if not draft.again:
+                take_back(asked)
+            self.unshown(asked, result, draft.outcome)
+        elif draft.alone:
+            asked.done(told_before(result))
+        else:
+            self.said(asked, message.text, result)
+            if result.id == message.id and not (asked.actor.staff or draft.outcome.entered):
+                by = Asker(message.id, message.from_, message.name, message.text, message.ts)
+                self.questions.heard(asked.room.info.id, by)
 
     # -- what is not shown --
 
-    def answer_alone(self, asked: Asked, new: str, outcome: Outcome) -> None:
-        """Its author is answered as if all had seen it."""
-        if asked.command.idem is UNSET:
-            return asked.done({"id": new, **outcome.fields})
-        self.spawn(self.remember(asked, outcome.fields, new))
-        return None
+    def refuse(self, asked: Asked, refusal: Refusal) -> None:
+        """A comment that is refused is a command like any other; who may give no more of these is not read for a while.
+
+        Whoever is read no more loses no entry by it: an entry is such a command too.
+        """
+        if wait := self.too_many(asked):
+            asked.actor.person.unpaid = True
+        asked.refused(wait or refusal)
 
     def unshown(self, asked: Asked, refusal: Refusal, outcome: Outcome) -> None:
         """Not shown; but what it entered, it entered."""
         if not outcome.entered:
-            return asked.refused(refusal)
+            return self.refuse(asked, refusal)
         fields = {**outcome.fields, "shown": False, "why": refusal.code}
         if asked.command.idem is UNSET:
             return asked.done(fields)
         self.spawn(self.remember(asked, fields))
         return None
 
-    async def remember(self, asked: Asked, fields: dict[str, Any], id_: str = "-") -> None:
+    async def remember(self, asked: Asked, fields: dict[str, Any]) -> None:
         """Sent again, it is not shown either, and answered the same."""
-        key, mine, said = once_key(self.rooms, asked), digest(asked.command).encode(), CommentSaid(id_, encode(fields))
+        key, mine, said = once_key(self.rooms, asked), digest(asked.command).encode(), CommentSaid("-", encode(fields))
         with suppress(RedisError, OSError, TimeoutError):
             kept = b"%b %b %b" % (mine, said.id.encode(), said.more)
             if not await self.live.set(key, kept, nx=True, ex=REMEMBER_SECONDS):
@@ -209,8 +232,10 @@ class Speech:
     def too_many(self, asked: Asked) -> Refusal | None:
         """A resend of the same intention is neither a comment nor a duplicate, but it is a command."""
         person = asked.actor.person
+        if asked.actor.staff:
+            return None
         wait = person.act(OTHER.shared(person.homes), asked.at / 1000)
-        return too_fast(wait) if wait and not asked.actor.staff else None
+        return too_fast(wait) if wait else None
 
     def enter_once(self, asked: Asked, rounds: Sequence[OnWall], text: str, again: bool) -> None:
         """An entry that may be sent again, while this one is under way or later, here or elsewhere."""
@@ -282,9 +307,9 @@ class Speech:
             if author := await self.answered(asked, command):
                 named[author] = None
             named.pop(by, None)
-            if named:
-                told = Mentioned(by, id_, text, command.reply_to, f"m_{id_}")
-                await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), encode(told)))
+            told = Mentioned(by, id_, text, command.reply_to, letter_of(id_))
+            if named and not room.erased.hides_letter(body := encode(told)):
+                await self.mail.post(room.info.id, Mention(told.inbox, tuple(named), body))
         finally:
             asked.done(fields)
 

@@ -12,6 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
 from msgspec import Meta, Struct, ValidationError, convert, json
 
+from gameplay.text import is_viewer_id
 from liveroom.settings import Settings
 
 LEEWAY_S = 30
@@ -101,10 +102,6 @@ def what_is_wrong(error: str) -> str:
 def is_whole(*texts: str) -> bool:
     """No half of a surrogate pair, as a string cut in the middle of an emoji has."""
     return all(not "\ud800" <= char <= "\udfff" for text in texts for char in text)
-
-
-def is_viewer_id(text: str) -> bool:
-    return bool(text) and text.isprintable() and len(text.encode()) <= 64
 
 
 def read_jwks(path: str) -> Any:

@@ -4,8 +4,10 @@ from typing import Any
 
 from msgspec import Raw, json
 
+from gameplay.danmaku import Mentioned
 from gameplay.moderation import Delete, Deleted
 from liveroom.comments import MOST_IDS, MOST_VIEWERS, Erased, find, read_head
+from liveroom.ids import Ids
 
 
 def comment(id_: str, viewer: str = "ann", ts: int = 5, **more: Any) -> Raw:
@@ -43,3 +45,18 @@ def test_the_oldest_deletions_are_forgotten():
     assert (len(erased.ids), len(erased.viewers)) == (MOST_IDS, MOST_VIEWERS)
     assert "00000000" not in erased.ids
     assert "u0" not in erased.viewers
+
+
+def letter(id_: str, viewer: str) -> bytes:
+    return json.encode(Mentioned(viewer, id_, "hi", inbox=f"m_{id_}"))
+
+
+def test_a_letter_that_quotes_what_was_deleted_is_hidden_and_no_other():
+    erased, ids = Erased(), Ids("n")
+    before, after, other = letter(ids.new(9), "eve"), letter(ids.new(10), "eve"), letter(ids.new(9), "ann")
+    prize = b'{"t":"lottery.won","id":"r_1","prize":"cup"}'
+    assert not erased.hides_letter(before)
+    erased.note(Delete(viewer="eve"), 9)
+    assert [erased.hides_letter(one) for one in (before, after, other, prize)] == [True, False, False, False]
+    erased.note(Deleted(ids=(json.decode(other)["id"],)), 9)
+    assert [erased.hides_letter(one) for one in (before, after, other, prize)] == [True, False, True, False]

@@ -17,10 +17,12 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from gameplay.danmaku import Mentioned
+from gameplay.moderation import Deleted
 from gameplay.play import Role
 from liveroom.hub import REPLAY_BYTES, Hub, next_tick, phase_of
 from liveroom.limits import Bucket
-from liveroom.protocol import JSON_CODEC, MSGPACK_CODEC, Codec, Profile
+from liveroom.protocol import JSON_CODEC, MSGPACK_CODEC, Codec, Profile, encode
 from liveroom.room import Limits, LogEvent, Private, Room, RoomInfo
 from liveroom.writer import Frames, send
 
@@ -932,3 +934,13 @@ def test_who_may_still_wait_is_told_the_essential():
     scene.say()
     scene.timers.wait(200)
     assert ann.kinds() == ["room.notice"]
+
+
+def test_whom_a_deleted_comment_mentions_is_not_told_of_it_in_the_next_tick():
+    scene = Scene()
+    for id_ in ("00000000a0000n", "00000000b0000n"):
+        body = encode(Mentioned("eve", id_, "hi"))
+        scene.room.tick.private.append(Private("ann", 0, body))
+    scene.room.erased.note(Deleted(ids=("00000000a0000n",)), 1)
+    scene.hub.erase(scene.room)
+    assert [json.loads(one.body)["id"] for one in scene.room.tick.private] == ["00000000b0000n"]

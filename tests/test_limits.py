@@ -1,6 +1,6 @@
 """Token buckets: nobody does more than his rate allows, and nobody waits longer than he is told."""
 
-from math import ceil
+from math import ceil, inf
 
 import pytest
 from hypothesis import given
@@ -95,3 +95,8 @@ def test_whoever_waits_as_long_as_he_is_told_is_let_through(rate: Rate, pauses: 
 def test_too_fast_says_for_how_long_in_whole_milliseconds(wait: float):
     refusal = too_fast(wait)
     assert (refusal.code, refusal.retry_after_ms) == (Code.RATE_LIMITED, ceil(wait * 1000))
+
+
+@pytest.mark.parametrize("wait", [3600.5, 1e17, inf])
+def test_nobody_is_told_to_wait_longer_than_an_hour(wait: float):
+    assert too_fast(wait).retry_after_ms == 3_600_000

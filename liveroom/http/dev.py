@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gameplay.play import Role, bad
+from gameplay.text import is_viewer_id
 from liveroom.http.api import answered, body_as, done, refused, reply
 from liveroom.http.calls import PAY, TOKEN, Basket
 from liveroom.protocol import RoomId, complaint
 from liveroom.settings import Settings
 from liveroom.till import Till
-from liveroom.tokens import is_viewer_id, mint
+from liveroom.tokens import mint
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"

@@ -19,16 +19,17 @@ from redis.exceptions import RedisError
 
 from gameplay.danmaku import sample
 from gameplay.play import Refusal
+from liveroom.comments import Erased
 from liveroom.counts import ROUND_TRIP, Spread
 from liveroom.hub import next_tick, passed, phase_of
 from liveroom.limits import Bucket, Rate
 from liveroom.protocol import encode
-from liveroom.room import Room
 from liveroom.store import scripts
 from liveroom.store.clock import Clock
 from liveroom.store.keys import keys_of
 from liveroom.store.rooms import MISMATCH, REMEMBER_SECONDS, TRY_LATER
 
+ALONE = b"-"  # to the script, instead of a comment that is published to nobody
 NAMES = 5  # shown of those who joined
 
 
@@ -51,6 +52,7 @@ class Comment(Struct, eq=False, gc=False):
     once: str = ""  # the key that remembers it, where it has an idempotency key
     digest: str = ""
     again: bool = False  # said before: published once, so it takes no place now
+    alone: bool = False  # published to nobody, and answered like any other
     more: bytes = b""  # what its author is told besides its id, as JSON
 
 
@@ -110,6 +112,7 @@ class Crowd:
         node: str,
         *,
         deaf: Callable[[], bool],
+        erased: Callable[[str], Erased],
         budget: int,
         seconds: float,
         history: int,
@@ -120,6 +123,7 @@ class Crowd:
         self.shards = shards
         self.node = node
         self.deaf = deaf  # what is published now would not come back
+        self.erased = erased  # what was deleted of a room
         self.budget = budget
         self.seconds = seconds
         self.history = history
@@ -135,7 +139,7 @@ class Crowd:
             return
         out = self.out(room, window)
         out.waiting.append(comment)
-        out.mine += not comment.again
+        out.mine += not (comment.again or comment.alone)
         self.schedule(out)
 
     def join(self, room: str, window: float, name: str) -> None:
@@ -209,7 +213,7 @@ class Crowd:
         now = self.clock.now_ms()
         out.due, out.flying, out.last = False, True, now
         comments, out.waiting = out.waiting, []
-        fresh = [comment for comment in comments if not comment.again]
+        fresh = [comment for comment in comments if not (comment.again or comment.alone)]
         shown = sample(fresh, self.free_places(out, fresh, now / 1000), random.sample)
         self.shown += len(shown)
         self.left_out += len(fresh) - len(shown)
@@ -235,6 +239,7 @@ class Crowd:
                 once.append(comment.once)
             # What was said before is sent again, should the key that remembers it be gone; the script knows.
             body = comment.body if number < len(shown) or comment.again else b""
+            body = ALONE if comment.alone else body
             args += [body, len(once) if comment.once else 0, comment.digest, comment.id, comment.viewer, comment.more]
         return [*once, keys_of(out.room, self.shards).commenters], args
 
@@ -265,13 +270,10 @@ class Crowd:
                 self.schedule(out)
         await self.save()
 
-    def erase(self, room: Room) -> None:
-        """What was deleted is not kept."""
-        if out := self.rooms.get(room.info.id):
-            out.unsaved = [one for one in out.unsaved if not room.erased.hides(one)]
-
     async def save(self) -> None:
-        """Keep the newest comments for whoever comes to the room first on another node."""
+        """Keep the newest comments for whoever comes to the room first on another node; not what was deleted."""
+        for out in self.rooms.values():
+            out.unsaved = self.erased(out.room).left(out.unsaved)
         unsaved = [out for out in self.rooms.values() if out.unsaved]
         if not unsaved:
             return
@@ -295,8 +297,11 @@ def settle(blob: Blob, answer: Any) -> None:
     for number, comment in enumerate(blob.shown + blob.hidden):
         said = as_said(next(kept)) if comment.once else Said(comment.id, comment.more)
         comment.answer(said or MISMATCH)
-        if said and said.id == comment.id and number < len(blob.shown):
-            blob.out.unsaved.append(comment.body)
+        if number < len(blob.shown):
+            if said and said.id == comment.id:
+                blob.out.unsaved.append(comment.body)
+            elif blob.out.places and not comment.staff:
+                blob.out.places.spend(-1)  # nobody was shown it: its place is another's
 
 
 def as_said(kept: bytes) -> Said | None:

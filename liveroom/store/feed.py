@@ -113,7 +113,6 @@ class Feed:
         begun_anew: Callable[[str], None],
         began: Callable[[Room, LogEvent], None],
         warden: Warden,
-        erased: Callable[[Room], None],
     ) -> None:
         self.hub = hub
         self.rooms = rooms
@@ -130,7 +129,6 @@ class Feed:
         self.begun_anew = begun_anew
         self.began = began
         self.warden = warden
-        self.erased = erased
         self.truth_ear = Ear(urls[0], seconds, self.hear_truth, self.mended)
         self.crowd_ear = Ear(urls[1], seconds, self.hear_crowd, lambda: None)
         self.holding: dict[str, asyncio.Task[Room | None]] = {}
@@ -274,7 +272,6 @@ class Feed:
         elif isinstance(told, Deleted):
             room.erased.note(told, event.ts)
             self.hub.erase(room)
-            self.erased(room)
         self.spawn(self.look_again(room))  # the words are not told; and what is pinned
 
     def take_state(self, room: Room, round_id: str, body: bytes) -> None:

@@ -18,6 +18,11 @@ MOST_TO_STRANGERS = 1000  # of these, to viewers who never did anything in the r
 PAGE = 1000
 
 
+def letter_of(comment: str) -> str:
+    """The id of the letters that quote a comment."""
+    return f"m_{comment}"
+
+
 class Letter(Struct, frozen=True, gc=False):
     """A private message of value, and the event that it comes behind; a mention comes behind none."""
 
@@ -75,6 +80,18 @@ class Inboxes:
         at = self.rooms.keys(room)
         await call(self.redis, "acknowledge", [at.inbox(viewer), at.inboxes], [viewer, *ids])
 
+    async def letter(self, room: str, viewer: str, id_: str) -> bytes | None:
+        """One that waits for him."""
+        found: Any = await self.redis.hget(self.rooms.keys(room).inbox(viewer), id_)
+        return found and as_letter(found).body
+
+    async def erase(self, room: str, comments: Iterable[str], viewer: str) -> None:
+        """Take letters out of all inboxes that quote these comments, or any of this viewer's."""
+        at, wanted = self.rooms.keys(room), [letter_of(one) for one in comments]
+        names, behind = [at.mail, at.inboxes, at.inbox("")], 0
+        while behind := await call(self.redis, "unpost", names, [behind, PAGE, viewer, *wanted]):
+            pass
+
     async def newest(self, room: str) -> int:
         """The number of the newest mention."""
         found: Any = await self.redis.hget(self.rooms.keys(room).meta, "mail")
@@ -91,13 +108,15 @@ class Inboxes:
         await self.rooms.fenced("post", room, [at.meta, at.inboxes, at.mail, at.strangers, at.inbox("")], args)
 
     async def strangers(self, room: str, viewers: Sequence[str]) -> set[str]:
-        """Those who are not in the room and never commented there."""
+        """Those who are not in the room, never commented there and were never its staff."""
         at = self.rooms.keys(room)
         async with self.live.pipeline(transaction=False) as pipeline:
             pipeline.hmget(at.seats, list(viewers))
             pipeline.hmget(at.commenters, list(viewers))
             rows = await pipeline.execute()
-        return {viewer for viewer, *traces in zip(viewers, *rows, strict=True) if not any(traces)}
+        unknown = [viewer for viewer, *traces in zip(viewers, *rows, strict=True) if not any(traces)]
+        roles: Any = await self.redis.hmget(at.staff, unknown) if unknown else ()
+        return {viewer for viewer, role in zip(unknown, roles, strict=True) if not role}
 
     async def since(self, room: str, number: int) -> list[Delivered]:
         """The mentions behind that number, at most a page of them."""

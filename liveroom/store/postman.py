@@ -113,8 +113,12 @@ class Postman:
         """Once, in their order."""
         if one.number > room.mail:
             room.mail = one.number
-            if one.body:
-                self.hub.whisper(room, Private(one.viewer, 0, one.body))
+            self.tell_mention(room, one)
+
+    def tell_mention(self, room: Room, one: Delivered) -> None:
+        """Unless it was read, or deleted."""
+        if one.body and not room.erased.hides_letter(one.body):
+            self.hub.whisper(room, Private(one.viewer, 0, one.body))
 
     def fetch(self, room: Room) -> None:
         """Some were not heard."""
@@ -141,8 +145,8 @@ class Postman:
     async def tell_missed(self, room: Room, viewer: str, known: int, newest: int) -> None:
         """Mentions of somebody that came between his inbox was read and he sat down."""
         for one in await self.patiently(partial(self.inboxes.since, room.info.id, known)) or ():
-            if one.viewer == viewer and one.body and one.number <= newest:
-                self.hub.whisper(room, Private(viewer, 0, one.body))
+            if one.viewer == viewer and one.number <= newest:
+                self.tell_mention(room, one)
 
     # -- behind a reset --
 

@@ -130,7 +130,8 @@ class Questions:
     async def answered(self, room: str, comment: str) -> None:
         """The question of this comment, and all that are like it, wait no more."""
         await self.flush()
-        if names := holding((await self.read(room)).asked, comment):
+        asked = (await self.read(room)).asked
+        if names := await asyncio.to_thread(holding, asked, comment):  # of hundreds, some milliseconds
             await self.unask(room, answered=names)
 
     async def forget(self, room: str, ids: Iterable[str] = (), viewers: Iterable[str] = ()) -> None:

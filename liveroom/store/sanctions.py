@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import DecodeError, Raw, json
@@ -54,15 +54,27 @@ class Docket:
             ctl, rows = await pipeline.execute()
         return int(ctl or 0), as_sanctions(rows)
 
-    async def bans_of(self, room: str, viewers: Iterable[str], staff: Mapping[str, Role]) -> dict[str, Sanction]:
-        """The bans of those who want in; who comes as staff is noted as such."""
+    async def look_up(
+        self, room: str, viewers: Sequence[str], staff: Mapping[str, Role]
+    ) -> tuple[dict[str, Sanction], set[str]]:
+        """The bans of those who want in, and who of them is noted as staff; who comes as such is noted."""
         at, names = self.rooms.keys(room), [name_of("ban", one) for one in viewers]
         async with self.rooms.redis.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(at.sanctions, names)
             if staff:
                 pipeline.hset(at.staff, mapping={viewer: str(role) for viewer, role in staff.items()})
-            rows, *_ = await pipeline.execute()
-        return as_sanctions({name.encode(): row for name, row in zip(names, rows, strict=True) if row})
+            pipeline.hmget(at.sanctions, names)
+            pipeline.hmget(at.staff, viewers)
+            *_, rows, roles = await pipeline.execute()
+        bans = as_sanctions({name.encode(): row for name, row in zip(names, rows, strict=True) if row})
+        return bans, {viewer for viewer, role in zip(viewers, roles, strict=True) if role}
+
+    async def dismiss(self, room: str, viewers: Iterable[str]) -> None:
+        """They are staff no more."""
+        await self.rooms.redis.hdel(self.rooms.keys(room).staff, *viewers)
+
+    async def note_staff(self, room: str, viewer: str, role: Role) -> None:
+        """He is staff still."""
+        await self.rooms.redis.hset(self.rooms.keys(room).staff, viewer, str(role))
 
     async def restore(self, room: str, stand: Stand) -> None:
         """Put back what the server has lost, as far as it is not there by now. Raises NoRoom."""

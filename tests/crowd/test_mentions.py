@@ -198,6 +198,121 @@ def test_only_who_was_never_there_is_a_stranger(loud: Loud) -> None:
     asyncio.run(show())
 
 
+def test_a_deleted_comment_is_in_no_inbox_here_or_elsewhere(loud: Loud) -> None:
+    async def show() -> None:
+        room, names = make_room(loud[1]), ["bob", "ann bob", "cy"]
+        async with guests(
+            join(loud[1], room, "moderator"), join(loud[2], room, sub="eve"), join(loud[1], room, sub="ann")
+        ) as (mo, eve, ann):
+            kept = [(await ann.say("hello", mentions=["bob"]))["id"]]
+            said = [(await eve.say(f"you fool {n}", mentions=names))["id"] for n in range(3)]
+            await mo.ask("chat.delete", ids=said[:2])
+            for node in loud[1:]:
+                assert [one["id"] for one in await found_by(node, room, "bob")] == [*kept, said[2]]
+            await mo.ask("chat.delete", viewer="eve")
+            for node in loud[1:]:
+                assert [one["id"] for one in await found_by(node, room, "bob")] == kept
+            async with redis.asyncio.Redis(unix_socket_path=loud[0].redis_socket) as server:
+                keys = [key async for key in server.scan_iter(f"*:r:{room}:inbox:*")]
+                assert [key.rpartition(b":")[2] for key in keys] == [b"bob"]
+                assert await server.hlen(keys[0]) == 1
+            assert (await eve.say("sorry", mentions=["bob"]))["t"] == "ok"
+            assert texts_of(await found_by(loud[1], room, "bob")) == ["hello", "sorry"]
+
+    asyncio.run(show())
+
+
+def texts_of(letters: list[Message]) -> list[str]:
+    return [one["text"] for one in letters]
+
+
+def test_a_letter_that_comes_behind_the_deletion_of_its_comment_is_shown_to_nobody(loud: Loud) -> None:
+    """As by a node that has not heard of it yet."""
+
+    async def show() -> None:
+        room = make_room(loud[1])
+        async with guests(
+            join(loud[1], room, "moderator"), join(loud[2], room, sub="eve"), join(loud[2], room, sub="cy")
+        ) as (mo, eve, cy):
+            resume = {"epoch": eve.welcome["epoch"], "seq": eve.welcome["seq"]}
+            await eve.say("you fool", mentions=["bob"])
+            async with redis.asyncio.Redis(unix_socket_path=loud[0].redis_socket) as server:
+                (key,) = [one async for one in server.scan_iter(f"*:r:{room}:inbox:bob")]
+                letters: Any = await server.hgetall(key)
+                await mo.ask("chat.delete", viewer="eve")
+                assert not await server.exists(key)
+                await server.hset(key, mapping=letters)
+                await server.sadd(key.replace(b"inbox:bob", b"inboxes"), "bob")
+            await cy.hear("chat.deleted")
+            for node in loud[1:]:
+                assert await found_by(node, room, "bob") == []
+            async with guests(join(loud[2], room, sub="bob", resume=resume)) as (bob,):
+                assert bob.welcome["recovered"]
+                await echo(bob)
+                assert told(bob) == []
+
+    asyncio.run(show())
+
+
+def test_who_is_mentioned_can_report_what_the_room_was_not_shown(loud: Loud) -> None:
+    async def show() -> None:
+        room = make_room(loud[1])
+        async with guests(join(loud[1], room, sub="ann"), join(loud[2], room, sub="bob")) as (ann, bob):
+            said = [(await ann.say(f"you fool {n}", mentions=["bob"]))["id"] for n in range(6)]
+            await bob.hear("chat.mentioned", id=said[-1])
+            hidden = next(one for one in said if one not in [m["id"] for m in bob.heard if m["t"] == "chat.message"])
+            assert (await bob.ask("chat.report", id=hidden, why="rude"))["t"] == "ok"
+            assert (await ann.ask("chat.report", id=hidden, why="rude"))["code"] == "NO_SUCH_COMMENT"
+            (one,) = loud[1].http("GET", f"/v1/rooms/{room}/reports", token=token(room, "moderator"))[1]["reports"]
+            assert (one["comment"]["id"], one["comment"]["from"], one["by"][0]["viewer"]) == (hidden, "ann", "bob")
+            assert abs(one["comment"]["ts"] - bob.welcome["now"]) < 60_000
+            async with guests(join(loud[1], room, "moderator")) as (mo,):
+                await mo.ask("chat.delete", ids=[hidden])
+            assert loud[1].http("GET", f"/v1/rooms/{room}/reports", token=token(room, "host"))[1]["reports"] == []
+            assert (await bob.ask("chat.report", id=hidden, why="rude"))["code"] == "NO_SUCH_COMMENT"
+
+    asyncio.run(show())
+
+
+def test_the_room_is_told_of_those_it_knows_and_of_nothing_else_that_is_called_a_mention(loud: Loud) -> None:
+    async def show() -> None:
+        here, there, room = loud[1], loud[2], make_room(loud[1])
+        async with guests(
+            join(here, room, sub="ann"),
+            join(here, room, sub="here"),
+            join(there, room, sub="you are there"),
+            join(there, room, "host", "silent host"),
+            join(there, room, "moderator"),
+            join(there, room, sub="gone"),
+        ) as (ann, _, there_too, _, mo, gone):
+            await gone.say("bye")
+            await gone.leave()
+            known = ["here", "you are there", "silent host", "gone"]
+            for text, names, seen in (
+                ("one", ["here"], ["here"]),
+                ("two", [*known, "buy at shop.example"], known),
+                ("three", ["nobody", "no one"], None),
+            ):
+                said = await mo.say(text, mentions=names)  # the room is shown all that the staff say
+                assert (await ann.hear("chat.message", id=said["id"])).get("mentions") == seen
+            assert texts(there_too) == ["two"]
+            assert texts_of(await found_by(here, room, "nobody")) == ["three"]
+
+    asyncio.run(show())
+
+
+def test_what_cannot_be_a_viewer_is_no_mention(loud: Loud) -> None:
+    async def show() -> None:
+        room = make_room(loud[1])
+        async with guests(join(loud[1], room)) as (ann,):
+            for name in ("\u202eabc", "a\nb", "\u200b", "好" * 22, "a\u3000b"):
+                refused = await ann.say("nice", mentions=["bob", name])
+                assert (refused["code"], refused["params"]["field"]) == ("BAD_MESSAGE", "mentions")
+            assert (await ann.say("nice", mentions=["好" * 21, "a b"]))["t"] == "ok"
+
+    asyncio.run(show())
+
+
 def test_a_mention_of_an_acknowledged_comment_outlives_the_node(house: House) -> None:
     async def show() -> None:
         other, node = house.node(), house.node()
@@ -316,6 +431,21 @@ def test_made_up_viewers_push_out_each_other_and_nobody_else(loud: Loud) -> None
         for n in range(1, 8):
             await box.post((f"nobody {n}", f"m_{n}", 1), strangers=3)
         assert await box.inboxes() == {"ann": ["m_0"], **{f"nobody {n}": [f"m_{n}"] for n in (5, 6, 7)}}
+
+    boxed(loud, show)
+
+
+def test_deleted_comments_are_looked_for_page_by_page_and_posted_no_more(loud: Loud) -> None:
+    async def show(box: Box) -> None:
+        said = [("ann", f"m_{n}", 0) for n in range(5)] + [("ann bob", "m_9", 0)]
+        await box.post(*said)
+        names = [box.at + name for name in ("mail", "inboxes", "inbox:")]
+        behind, pages = 0, 0
+        while behind := await scripts.call(box.server, "unpost", names, [behind, 2, "", "m_0", "m_3", "m_9"]):
+            pages += 1
+        assert pages == 3
+        await box.post(*said)
+        assert await box.inboxes() == {"ann": ["m_1", "m_2", "m_4"]}
 
     boxed(loud, show)
 

@@ -50,6 +50,13 @@ def test_a_text_beyond_one_of_them_is_not(text: str):
     assert (refusal.code, refusal.params) == (Code.TEXT_TOO_LONG, {"max": 100})
 
 
+def test_a_text_as_long_as_a_frame_is_refused_unread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gameplay.danmaku.folded", None)
+    refusal = too_much("\ufdfa" * 1340)
+    assert refusal is not None
+    assert refusal.code is Code.TEXT_TOO_LONG
+
+
 def test_an_empty_text_is_not_said():
     refusal = too_much("")
     assert refusal is not None

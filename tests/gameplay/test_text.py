@@ -1,6 +1,7 @@
 """Text is measured in what a reader sees, shown as it was typed, and compared without its disguises."""
 
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from gameplay.danmaku import too_much
 from gameplay.play import Code
-from gameplay.text import folded, graphemes, most_marks, shown
+from gameplay.text import folded, graphemes, most_marks, shown, typed
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -70,6 +71,36 @@ def test_more_text_is_never_seen_as_less(text: str, more: str):
 
 
 @pytest.mark.parametrize(
+    "mark",
+    ["\u0e47", "\u0e34", "\u0947", "\u20e3", "\u1a7f", "\u0f39", ACUTE],
+)
+def test_whatever_stacks_is_a_mark(mark: str):
+    assert most_marks("\u0e01" + mark * 199) == 199
+    refusal = too_much("\u0e01" + mark * 199)
+    assert refusal is not None
+    assert refusal.code is Code.TEXT_TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ขอบคุณมากนะครับ ที่นี่ดีที่สุดเลย น้ำ ผู้ใหญ่ ก็ได้",
+        "नमस्ते, क्या यह उपलब्ध है? ज़रूर, क्यों नहीं! र्क्ष्म्यै",
+        "اللَّهُ أَكْبَرُ، بِسْمِ ٱللَّهِ ٱلرَّحْمَٰنِ ٱلرَّحِيمِ",
+        "בְּרֵאשִׁ֖ית בָּרָ֣א אֱלֹהִ֑ים",
+        "ཨོཾ་མ་ཎི་པདྨེ་ཧཱུྃ། བསྒྲུབས་པ",
+        "မြန်မာ ကြောင့် မြွှေ့",
+        "ស្រ្តី ខ្ញុំស្រឡាញ់",
+        unicodedata.normalize("NFD", "Tiếng Việt rất hay, ế ệ ữ"),
+        f"{FAMILY}\U0001f44d\U0001f3fd🇩🇪{ENGLAND}1\ufe0f\u20e3\u2764\ufe0f\u200d\U0001f525",
+    ],
+)
+def test_ordinary_text_of_any_script_is_not_too_much(text: str):
+    assert most_marks(text) <= 4
+    assert too_much(text) is None
+
+
+@pytest.mark.parametrize(
     ("text", "marks"),
     [
         ("", 0),
@@ -97,7 +128,7 @@ def test_an_unseen_character_is_no_new_base(unseen: str):
 
 
 @pytest.mark.parametrize(
-    ("typed", "seen"),
+    ("text", "seen"),
     [
         ("", ""),
         ("  hello  ", "hello"),
@@ -117,13 +148,27 @@ def test_an_unseen_character_is_no_new_base(unseen: str):
         ("<b>&amp;</b>", "<b>&amp;</b>"),
     ],
 )
-def test_the_room_is_shown_what_was_typed_without_tricks(typed: str, seen: str):
-    assert shown(typed) == seen
+def test_what_is_shown_is_without_tricks(text: str, seen: str):
+    assert shown(text) == seen
 
 
-@given(st.text(st.characters()))
-def test_what_is_shown_is_one_trimmed_line_that_turns_nothing_around(typed: str):
-    seen = shown(typed)
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("  a  b\u3000c ", "a  b\u3000c"),
+        ("a\r\nb\n\nc\td\u2028e\x85f\x1cg", "a b  c d e f g"),
+        ("⠓⠊\u2800⠽⠕⠥", "⠓⠊\u2800⠽⠕⠥"),
+        ("\u2066a\x00 b\u202e", "a b"),
+    ],
+)
+def test_a_comment_keeps_its_blanks_on_one_line(text: str, seen: str):
+    assert typed(text) == seen
+
+
+@pytest.mark.parametrize("clean", [shown, typed])
+@given(text=st.text(st.characters()))
+def test_what_is_shown_is_one_trimmed_line_that_turns_nothing_around(clean: Callable[[str], str], text: str):
+    seen = clean(text)
     assert seen == seen.strip()
     assert len(seen.splitlines()) <= 1
     assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in seen)
@@ -131,9 +176,9 @@ def test_what_is_shown_is_one_trimmed_line_that_turns_nothing_around(typed: str)
 
 
 
-@pytest.mark.parametrize("typed", ["\u200b", "\u2060\ufeff", "\u3164", "\u200d\u200d"])
-def test_a_text_that_nobody_sees_is_empty(typed: str):
-    refusal = too_much(shown(typed))
+@pytest.mark.parametrize("text", ["\u200b", "\u2060\ufeff", "\u3164", "\u200d\u200d", "\u2800", "\u2800 \u2800"])
+def test_a_text_that_nobody_sees_is_empty(text: str):
+    refusal = too_much(typed(text))
     assert refusal is not None
     assert refusal.code is Code.TEXT_EMPTY
 
@@ -161,9 +206,9 @@ FOLDS = [
 ]
 
 
-@pytest.mark.parametrize(("typed", "compared"), FOLDS)
-def test_texts_are_compared_without_case_width_and_disguise(typed: str, compared: str):
-    assert folded(typed) == compared
+@pytest.mark.parametrize(("text", "compared"), FOLDS)
+def test_texts_are_compared_without_case_width_and_disguise(text: str, compared: str):
+    assert folded(text) == compared
 
 
 @pytest.mark.parametrize("compared", [compared for _, compared in FOLDS])

@@ -83,6 +83,22 @@ def test_only_accepted_comments_spend(node: Node):
         assert said == ["ok", "DUPLICATE", "TEXT_EMPTY", "TEXT_TOO_LONG", "DUPLICATE", "ok", "ok", "RATE_LIMITED"]
 
 
+def test_refused_comments_are_thirty_at_once_and_then_nothing_is_read_for_a_moment(node: Node):
+    with seated(node, make_room(node)) as wire:
+        said = codes(wire, *saying(*["x" * 101] * 45), *saying("fine"))
+        assert 30 <= said.count("TEXT_TOO_LONG") <= 33
+        assert set(said) == {"TEXT_TOO_LONG", "RATE_LIMITED"}
+        assert said[-1] == "RATE_LIMITED"
+        time.sleep(0.15)
+        assert codes(wire, *saying("fine")) == ["ok"]
+        assert codes(wire, *saying(*["x" * 101] * 40), {"t": "time.ping", "c0": 1})[-1] == "RATE_LIMITED"
+
+
+def test_the_staff_pay_for_no_refused_comment(node: Node):
+    with seated(node, make_room(node), "host") as wire:
+        assert set(codes(wire, *saying(*[""] * 45))) == {"TEXT_EMPTY"}
+
+
 def test_more_sockets_are_not_more_comments(node: Node):
     room = make_room(node)
     with contextlib.ExitStack() as stack:
@@ -187,6 +203,38 @@ def test_comments_over_the_budget_are_sampled_for_all_alike(node: Node):
         assert 30 <= len(seen[0]) < 100
         sampled = [one for one in crowd[0].heard if one["t"] == "chat.sampled"]
         assert sum(one["total"] - one["shown"] for one in sampled) == 120 - len(seen[0])
+
+
+def test_a_comment_whose_key_is_another_ones_was_not_said(node: Node):
+    room = make_room(node)
+    with seated(node, room) as wire, seated(node, room, "host") as host:
+        assert codes(wire, *saying("first", idem="a")) == ["ok"]
+        assert codes(wire, *saying("second", idem="a")) == ["IDEMPOTENCY_MISMATCH"]
+        assert codes(wire, *saying("second", idem="b"), *saying("third")) == ["ok", "ok"]
+        assert codes(wire, *saying("fourth")) == ["RATE_LIMITED"]
+        host.send(say({"t": "chat.settings", "mode": "slow", "slow_seconds": 2}))
+        wire.hear("chat.settings")
+        time.sleep(2)
+        assert codes(wire, *saying("fifth", idem="a")) == ["IDEMPOTENCY_MISMATCH"]
+        assert codes(wire, *saying("fifth", idem="c")) == ["ok"]
+
+
+def test_comments_whose_key_is_another_ones_take_no_place_and_cost_commands(node: Node):
+    room = make_room(node)
+    with contextlib.ExitStack() as stack:
+        names = [f"v{n}" for n in range(10)]
+        crowd = [stack.enter_context(seated(node, room, sub=name)) for name in names]
+        watcher = stack.enter_context(seated(node, room, "host"))
+        spammer = stack.enter_context(seated(node, room, sub="spammer"))
+        assert codes(spammer, *saying("buy", idem="a")) == ["ok"]
+        said = [code for n in range(45) for code in codes(spammer, *saying(f"buy {n}", idem="a"))]
+        assert 30 <= said.count("IDEMPOTENCY_MISMATCH") < 45
+        assert set(said) == {"IDEMPOTENCY_MISMATCH", "RATE_LIMITED"}
+        for wire in crowd:
+            wire.send(*(say({"t": "chat.say", "text": f"text {n}", "cid": n}) for n in range(2)))
+        time.sleep(0.5)
+        watcher.lives()
+        assert sum(one["t"] == "chat.message" and one["from"] in names for one in watcher.heard) == 20
 
 
 # --- on two nodes ---

@@ -141,7 +141,7 @@ PLANTED = {
     ),
     "a deletion that nodes do not remember": (
         "what is deleted stays gone",
-        ("liveroom/comments.py", "return head.id in self.ids or ", "return "),
+        ("liveroom/comments.py", "return id_ in self.ids or ", "return "),
     ),
     "a wrong frame that is forgiven": (
         "wrong frames are named",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from liveroom.store.keys import keys_of
 from tests.house import Guest, House, Node, Plant, guests, join, make_room, open_socket, retried, token
 
 SOON = 6  # seconds: three times what is promised
@@ -217,6 +218,43 @@ def test_a_moderator_cannot_act_on_a_host_of_any_node(pair: list[Node], verb: st
             refused = await mo.ask(verb, **asking(verb, "h"))
             assert (refused["code"], refused["params"]) == ("NOT_ALLOWED", {"needs": "host"})
             assert code(await host.say("mine")) == "ok"
+
+    asyncio.run(show())
+
+
+def test_who_was_a_host_and_comes_as_a_viewer_is_moderated_like_one(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "moderator"), join(there, room, "host", "h")) as (mo, host):
+            assert code(await mo.ask("chat.mute", viewer="h", seconds=60)) == "NOT_ALLOWED"
+            await host.leave()
+            assert code(await mo.ask("chat.mute", viewer="h", seconds=60)) == "NOT_ALLOWED"
+            async with guests(join(there, room, sub="h")) as (former,):
+                assert code(await former.say("rude")) == "ok"
+                assert code(await mo.ask("chat.delete", viewer="h")) == "ok"
+                assert code(await mo.ask("chat.mute", viewer="h", seconds=60)) == "ok"
+                await former.hear("chat.muted")
+                assert code(await mo.ask("chat.ban", viewer="h")) == "ok"
+                assert await former.closing(SOON) == 4502
+
+    asyncio.run(show())
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_a_host_who_comes_a_second_time_as_a_viewer_stays_a_host(moderated: House, second: int):
+    async def show():
+        here, there = moderated.nodes
+        room = make_room(here)
+        valkey = redis.Redis(unix_socket_path=moderated.redis_socket, socket_timeout=5)
+        async with guests(
+            join(here, room, "moderator"),
+            join(there, room, "host", "h"),
+            join(moderated.nodes[second], room, sub="h"),
+        ) as (mo, *_):
+            await until(lambda: bool(valkey.hexists(keys_of(room, 16).staff, "h")))
+            for verb, fields in (("chat.mute", {"seconds": 60}), ("chat.delete", {}), ("chat.ban", {})):
+                assert code(await mo.ask(verb, viewer="h", **fields)) == "NOT_ALLOWED"
 
     asyncio.run(show())
 

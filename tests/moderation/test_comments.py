@@ -276,6 +276,26 @@ def test_a_reply_is_a_comment_and_its_author_is_told(pair: list[Node]):
     asyncio.run(show())
 
 
+def test_the_staff_answer_many_questions_alike_but_each_once(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "moderator"), join(there, room), join(there, room)) as (mo, ann, bob):
+            asked = [await said(ann, text) for text in ("does it ship to France?", "is it waterproof?")]
+            await until(lambda: len(waiting(here, room)) == 2)
+            for line in asked:
+                assert code(await mo.ask("chat.reply", id=line, text="yes")) == "ok"
+            assert waiting(here, room) == []
+            assert code(await mo.ask("chat.reply", id=asked[0], text="Yes")) == "DUPLICATE"
+            assert [code(await mo.say("yes")) for _ in range(2)] == ["ok", "DUPLICATE"]
+            assert code(await bob.say("me too", reply_to=asked[0])) == "ok"
+            assert code(await bob.say("me too", reply_to=asked[1])) == "DUPLICATE"
+            first = await mo.ask("chat.reply", id=asked[1], text="no", idem="k")
+            assert (await mo.ask("chat.reply", id=asked[1], text="no", idem="k"))["id"] == first["id"]
+
+    asyncio.run(show())
+
+
 def test_what_scrolled_out_is_answered_as_long_as_it_is_pinned_or_waits_and_no_longer(house: House):
     async def show():
         node = house.node(**KEPT_SHORT)

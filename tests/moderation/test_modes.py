@@ -242,6 +242,8 @@ def test_a_deaf_node_takes_up_a_mode_and_one_that_forgot_gets_it_back(plant: Pla
         ({"mode": "slow", "slow_seconds": 3601}, "slow_seconds"),
         ({"mode": "members", "level": 0}, "level"),
         ({"mode": "open", "rate": -1}, "rate"),
+        ({"mode": "open", "rate": 1e-310}, "rate"),
+        ({"mode": "open", "rate": 0.0099}, "rate"),
         ({"mode": "open", "rate": "1"}, "rate"),
         ({"mode": "open", "words": "rude"}, "words"),
         ({"mode": "open", "words": [""]}, "words[0]"),

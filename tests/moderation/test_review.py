@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from liveroom import signing
 from liveroom.cli.setup import with_secret
 from liveroom.settings import Settings, SettingsError, told
-from tests.house import SECRET, House, Node, guests, join, make_room
-from tests.moderation.test_bans import code
+from liveroom.store.keys import keys_of
+from tests.house import SECRET, House, Node, Plant, guests, join, make_room
+from tests.moderation.test_bans import code, until
 from tests.moderation.test_modes import setting
 
 KEY = b"a key of the review, 32 bytes ok"
@@ -241,6 +243,25 @@ def test_a_signature_is_that_of_standard_webhooks():
     assert signed["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def test_what_is_deleted_while_it_is_reviewed_is_kept_for_nobody(reviewed: dict[str, Node], hook: Hook):
+    async def show():
+        node = reviewed["allow"]
+        room = make_room(node)
+        valkey = redis.Redis(unix_socket_path=(node.log.parent / "data/socket").read_text(), socket_timeout=5)
+        async with guests(join(node, room, "moderator"), join(node, room, sub="eve"), join(node, room)) as (mo, *two):
+            hook.asked.clear()
+            late = asyncio.create_task(two[0].say("hang on"))
+            await until(lambda: bool(hook.asked))
+            assert code(await mo.ask("chat.delete", viewer="eve")) == "ok"
+            assert code(await late) == "ok"
+            await two[1].say("fine")
+            await until(lambda: valkey.llen(keys_of(room, 16).chat) > 0)
+            assert [json.loads(one)["text"] for one in valkey.lrange(keys_of(room, 16).chat, 0, -1)] == ["fine"]
+            assert two[1].texts() == ["fine"]
+
+    asyncio.run(show())
+
+
 # --- shadows ---
 
 
@@ -273,6 +294,65 @@ def test_who_is_muted_in_the_shadow_notices_nothing_and_nobody_hears_him(pair: l
             assert bob.texts() == host.texts() == ["heard"]
             assert not [one for one in eve.heard if one["t"] == "chat.muted"]
             assert not [one for one in bob.heard if one["t"] == "chat.mentioned"]
+
+    asyncio.run(show())
+
+
+def test_who_is_muted_in_the_shadow_finds_no_difference(pair: list[Node]):
+    async def show():
+        here, there = pair
+        room = make_room(here)
+        async with guests(join(here, room, "host"), join(there, room, sub="eve"), join(there, room, sub="bob")) as (
+            host,
+            eve,
+            bob,
+        ):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            await host.ask("chat.mute", viewer="bob", seconds=1)
+            await bob.hear("chat.muted")
+            eligible = {"all_of": [{"commented": 2}]}
+            cup = (await host.ask("lottery.open", prize="cup", winners=1, seconds=60, eligible=eligible))["id"]
+            await asyncio.sleep(1)
+            answers = []
+            for guest in (eve, bob):
+                await guest.hear("lottery.opened")
+                lines = [await guest.say(text) for text in ("hello", "hello you", "hello", "hello all")]
+                more = [await guest.ask("chat.report", id=lines[0]["id"], why="x")]
+                more.append(await guest.ask("lottery.enter", id=cup))
+                answers.append([(code(one), sorted(one)) for one in (*lines, *more)])
+            assert answers[0] == answers[1]
+            assert [one for one, _ in answers[0]] == ["ok", "ok", "DUPLICATE", "ok", "NO_SUCH_COMMENT", "ok"]
+            await asyncio.sleep(1.2)
+            assert host.texts() == eve.texts() == ["hello", "hello you", "hello all"]
+            assert not [one for one in eve.heard if one["t"] == "chat.sampled"]
+
+    asyncio.run(show())
+
+
+def test_without_redis_who_is_muted_in_the_shadow_is_told_so_too(plant: Plant):
+    house = plant(("liveroom/store/crowd.py", "        if self.deaf():\n", "        if True:\n"))
+
+    async def show():
+        node = house.node()
+        room = make_room(node)
+        async with guests(join(node, room, "host"), join(node, room, sub="eve"), join(node, room)) as (host, eve, bob):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            for fields in ({}, {"idem": "k"}):
+                assert [code(await one.say("hello", **fields)) for one in (bob, eve)] == ["TRY_LATER"] * 2
+
+    asyncio.run(show())
+
+
+def test_the_review_is_asked_also_about_who_is_muted_in_the_shadow(reviewed: dict[str, Node], hook: Hook):
+    async def show():
+        node = reviewed["deny"]
+        room = make_room(node)
+        async with guests(join(node, room, "host"), join(node, room, sub="eve"), join(node, room)) as (host, eve, bob):
+            await host.ask("chat.mute", viewer="eve", seconds=60, shadow=True)
+            for text, wanted in (("fine", "ok"), ("bad", "WORD_BLOCKED"), ("rubbish", "TRY_LATER")):
+                assert [code(await one.say(text)) for one in (bob, eve)] == [wanted] * 2
+            await bob.hear("chat.message", text="fine")
+            assert [one["from"] for one in bob.heard if one["t"] == "chat.message"] == [bob.welcome["viewer"]["id"]]
 
     asyncio.run(show())
 

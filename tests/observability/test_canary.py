@@ -31,9 +31,9 @@ def bird(what: str) -> str:
 
 
 # Each ends in a surprise that quotes what was said: in the turn of the frame, in a task, in a callback, in one unheard.
-SAY = "        text = shown(command.text)\n        if refusal := too_much(text):"
+SAY = "        text = typed(command.text)\n        if refusal := too_much(text)"
 FAULT = (
-    "        text = shown(command.text)\n"
+    "        text = typed(command.text)\n"
     "        import asyncio\n"
     "        def burst(*_):\n            raise KeyError(text, actor.name, str(command))\n"
     "        async def wait():\n            burst()\n"
@@ -45,7 +45,7 @@ FAULT = (
     "            try: burst()\n"
     "            except KeyError as error: raise ValueError(text) from error\n"
     "        if 'many' in text: raise ExceptionGroup(text, [ValueError(text), KeyError(text)])\n"
-    "        if refusal := too_much(text):"
+    "        if refusal := too_much(text)"
 )
 BURSTS = ("turn", "task", "callback", "unheard", "cause", "many")
 TITLE = '        title = shown(new.title)\n        if not title:'

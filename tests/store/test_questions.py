@@ -1,6 +1,7 @@
 """How questions go to Redis: few calls, each batch until it was answered, and no more than so many."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.questions import Asker
-from liveroom.store.questions import LONGEST, MOST_AT_ONCE, MOST_WAITING, Questions
+from liveroom.store.questions import LONGEST, MOST_AT_ONCE, MOST_WAITING, Kept, Questions
 
 Calls = list[tuple[str, Any, list[Any]]]
 
@@ -85,3 +86,17 @@ def test_a_long_comment_is_kept_in_short(monkeypatch: pytest.MonkeyPatch, questi
     ((_, _, args),) = flushed(monkeypatch, questions, [1])
     assert ("多少钱" * 60)[:LONGEST].encode() in args[-1]
     assert ("多少钱" * 60)[: LONGEST + 1].encode() not in args[-1]
+
+
+def test_what_an_answer_clears_is_found_beside_the_ticks(monkeypatch: pytest.MonkeyPatch):
+    found: list[threading.Thread] = []
+
+    async def nothing(*_: object) -> Kept:
+        return Kept()
+
+    for name in ("flush", "read"):
+        monkeypatch.setattr(Questions, name, nothing)
+    monkeypatch.setattr("liveroom.store.questions.holding", lambda *_: found.append(threading.current_thread()))
+    asyncio.run(Questions(Redis(), 16, "n1", 1, lambda: 0).answered("demo", "c1"))
+    assert found != [threading.main_thread()]
+    assert len(found) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gameplay.play import Refusal
+from liveroom.comments import Erased
 from liveroom.store.clock import Clock
 from liveroom.store.crowd import Blob, Comment, Crowd, Outgoing, Said, settle
 from liveroom.store.rooms import MISMATCH, TRY_LATER
@@ -20,7 +22,8 @@ NOW = 1_763_640_000.0  # room time in seconds
 
 def crowd_of(budget: int = 30, deaf: bool = False) -> Crowd:
     """A crowd that is never connected to anything."""
-    return Crowd(Redis(), Clock(), Clock(), 16, "n1", deaf=lambda: deaf, budget=budget, seconds=1, history=500)
+    asks: Any = {"deaf": lambda: deaf, "erased": lambda _: Erased()}
+    return Crowd(Redis(), Clock(), Clock(), 16, "n1", **asks, budget=budget, seconds=1, history=500)
 
 
 class Told:
@@ -114,6 +117,19 @@ def test_the_staff_come_first_then_the_lucky_then_the_hidden_without_their_text(
         *((b"", 0, "", one.id) for one in blob.hidden),
     ]
     assert out.waiting == []
+
+
+def test_what_nobody_is_to_see_takes_no_place_and_is_not_in_the_blob():
+    crowd, out, told = crowd_of(budget=1), Outgoing("demo"), Told()
+    secret = told.comment("secret")
+    secret.alone = True
+    out.waiting = [secret, told.comment("a")]
+    blob = crowd.blob(out)
+    assert published(blob) == [(b'{"id":"a"}', 0, "", "a"), (b"-", 0, "", "secret")]
+    assert crowd.left_out == 0
+    settle(blob, [1])
+    assert told.answers == {"a": "a", "secret": "secret"}
+    assert out.unsaved == [b'{"id":"a"}']
 
 
 def test_a_blob_names_its_script_channel_and_the_keys_that_remember():

@@ -8,8 +8,8 @@
 -- ARGV[2]  the blob's head: JSON fields, each with a comma behind it
 -- ARGV[3]  clock time of the server in ms after which nothing is done
 -- ARGV[4]  seconds to remember an idempotency key
--- ARGV[5...]  six for each comment: JSON, or empty if it is not shown; its place in KEYS or 0; hash; id; who says it;
---             what more its author is answered, as JSON
+-- ARGV[5...]  six for each comment: JSON, empty if it is not shown, or - if nobody is told that there is one; its place
+--             in KEYS or 0; hash; id; who says it; what more its author is answered, as JSON
 --
 -- returns  {how many were published, then "id more" or "" (the key was used for something else) for each with a key}
 --          {-3} too late
@@ -27,11 +27,13 @@ for i = 5, #ARGV, 6 do
         table.insert(answers, kept_hash == hash and kept or "")
     end
     if fresh then
-        counted = counted + 1
         redis.call("HINCRBY", KEYS[#KEYS], ARGV[i + 4], 1)
     end
-    if fresh and comment ~= "" then
-        table.insert(shown, comment)
+    if fresh and comment ~= "-" then
+        counted = counted + 1
+        if comment ~= "" then
+            table.insert(shown, comment)
+        end
     end
 end
 answers[1] = counted

@@ -144,6 +144,7 @@ export interface PlayAnnounceCommand {
   idem?: string; // 1…64
 }
 
+/** Of `mentions` the room is told those who are in it or have commented there. */
 export interface ChatSayCommand {
   t: "chat.say";
   text: string;
@@ -220,7 +221,7 @@ export interface ChatUnbanCommand {
   idem?: string; // 1…64
 }
 
-/** How the chat is from now on. What is left out of `rate` and `words` stays as it is; a rate of 0 is the server's own. */
+/** How the chat is from now on. What is left out of `rate` and `words` stays as it is; a rate of 0 is the server's own, any other at least 0.01. */
 export interface ChatSettingsCommand {
   t: "chat.settings";
   mode: "members" | "muted" | "open" | "slow";
