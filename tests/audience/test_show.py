@@ -121,6 +121,7 @@ async def evening(house: House, a: Node, b: Node, c: Node, room: str) -> tuple[D
         assert said["stay"]["n"] == 8
 
         await host.hear("retention.live")
+        await asyncio.sleep(2)  # so that dee, who is back, stays clearly longer than hal did
         assert (await host.ask("retention.watch", on=False))["on"] is False
         await asyncio.sleep(0.5)
         told = sum(one["t"] == "retention.live" for one in host.heard)
