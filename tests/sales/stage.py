@@ -154,6 +154,8 @@ class Sale:
             return {"NO_SUCH_HOLD"}
         if hold.state == "sold":
             return {f"ok sold {hold.rank}" if hold.payment == payment else "IDEMPOTENCY_MISMATCH"}
+        if hold.state == "refunded" and hold.payment == payment:
+            return {f"ok refunded {hold.rank}"}  # given back already: not to be given back twice
         lapsed = hold.state == "expired" and self.free >= hold.qty
         late = lapsed and self.units("held", "sold", viewer=hold.viewer) + hold.qty <= self.limit
         if (name, payment) in self.refused or self.state == "cancelled" or not (hold.state == "held" or late):
